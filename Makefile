@@ -1,0 +1,56 @@
+# Every command a person or CI runs. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+BASE_URL ?= http://localhost:$(or $(PORT),8080)
+export BASE_URL
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint format demo migrate bench lock clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+serve: $(READY) ## Run everything on PORT (8080) with an embedded database under DATA_DIR (.data)
+	@exec $(BIN)/python -m local.serve
+
+test: $(READY) ## Run all tests on real PostgreSQL
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+lint: $(READY) ## Check format, style, types, security and shell scripts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/bandit -q -r functions shared migrations local bench -c pyproject.toml
+	@$(BIN)/shellcheck .ci/run
+
+format: $(READY) ## Bring the code into its format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+demo: $(READY) ## Play the app's story against a running server (BASE_URL)
+	@$(BIN)/python -m local.demo
+
+migrate: $(READY) ## Bring the database (DATABASE_URL, or the embedded one) to the newest schema
+	@$(BIN)/python -m local.migrate
+
+bench: $(READY) ## Measure every route beside two yardsticks; prints a table
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: $(READY) ## Pin requirements*.in with hashes
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-dev.in -o requirements-dev.txt
+
+clean: ## Remove the virtual environment (the data under .data stays)
+	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The project is installed editable: functions-framework puts only a function's own folder on the path.
+$(READY): requirements-dev.txt pyproject.toml
+	@echo "Setting up $(VENV) (once, about half a minute)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

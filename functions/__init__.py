@@ -1,0 +1,1 @@
+"""Endpoint families, one folder each, listed in `manifest.yaml`. A family imports `shared`, never another family."""

@@ -1,0 +1,27 @@
+"""Wire forms of the event family. Limits count decoded bytes (docs/api.md, "Limits")."""
+
+from shared.http import WireSchema, fields
+
+MAX_EVENT_BYTES = 15_360
+MAX_IV_BYTES = 16
+MAX_USERS = 200
+MAX_SECRET_CHARACTERS = 40
+
+
+class PutEvent(WireSchema):
+    user_id = fields.Uuid(required=True)
+    password = fields.Password(required=True)
+    event_id = fields.Uuid(required=True)
+    encrypted_event_payload = fields.Base64(min_bytes=1, max_bytes=MAX_EVENT_BYTES, required=True)
+    encrypted_event_iv = fields.Base64(min_bytes=1, max_bytes=MAX_IV_BYTES, required=True, data_key="encryptedEventIV")
+    expiry = fields.Instant(required=True)
+
+
+class FeedRequest(WireSchema):
+    user_id = fields.Uuid(required=True)
+    follow_secret = fields.PresentedSecret(max_length=MAX_SECRET_CHARACTERS, required=True)
+    since = fields.Instant(required=True)
+
+
+class ListEvents(WireSchema):
+    users = fields.Array(fields.Nested(FeedRequest), min_items=1, max_items=MAX_USERS, required=True)

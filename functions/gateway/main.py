@@ -1,0 +1,47 @@
+"""The gateway: all public families in one function. What a laptop runs, a self-hoster, and staging.
+
+GET /  → a page for a person with a browser; everything else is the families' own
+"""
+
+from importlib import import_module
+from pathlib import Path
+from string import Template
+
+import functions_framework
+import yaml
+from flask import Request, Response
+
+from shared.data import database, readiness
+from shared.errors import DatabaseUnavailable
+from shared.http import Family
+
+MANIFEST = Path(__file__).parent.parent / "manifest.yaml"
+PAGE = Template((Path(__file__).parent / "page.html").read_text())
+family = Family("gateway")
+
+
+def public_families() -> list[Family]:
+    """Return the families that the manifest calls public, in its order."""
+    manifest = yaml.safe_load(MANIFEST.read_text())
+    return [
+        import_module(f"functions.{name}.main").family
+        for name, entry in manifest["functions"].items()
+        if entry["access"] == "public"
+    ]
+
+
+family.include(public_families())
+
+
+@family.route("GET", "/")
+def get_page() -> Response:
+    try:
+        readiness.check(database())
+    except DatabaseUnavailable:
+        return Response(PAGE.substitute(state="not ready: the database does not answer"), 503, mimetype="text/html")
+    return Response(PAGE.substitute(state="ready"), mimetype="text/html")
+
+
+@functions_framework.http
+def gateway(request: Request) -> Response:
+    return family.handle(request)

@@ -1,0 +1,33 @@
+"""Inboxes: anybody may leave a message, signed and encrypted by the apps; its recipient takes it, once.
+
+PUT  /inbox  no credentials, toUserId, encryptedMessage → 200 · 404 · 429 full
+POST /inbox  credentials                                → 200 inboxMessages, which are gone then · 404 · 401
+"""
+
+from uuid import UUID
+
+import functions_framework
+from flask import Request, Response
+
+from functions.inbox.schemas import PutMessage, TakeMessages
+from shared.credentials import Credentials
+from shared.data import database, inboxes
+from shared.http import Family, JsonText
+
+family = Family("inbox")
+
+
+@family.route("PUT", "/inbox", body=PutMessage)
+def put_message(*, to_user_id: UUID, encrypted_message: list[bytes]) -> None:
+    inboxes.put(database(), recipient_id=to_user_id, chunks=encrypted_message)
+
+
+@family.route("POST", "/inbox", body=TakeMessages)
+def take_messages(*, user_id: UUID, password: str) -> JsonText:
+    messages = inboxes.take(database(), Credentials(user_id, password))
+    return JsonText(f'{{"inboxMessages":{messages}}}')
+
+
+@functions_framework.http
+def inbox(request: Request) -> Response:
+    return family.handle(request)

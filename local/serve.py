@@ -1,0 +1,148 @@
+"""The development server: embedded PostgreSQL (or DATABASE_URL), its schema, and the gateway, until Ctrl-C or SIGTERM.
+
+The gateway runs in functions-framework, as it does in the cloud. If the embedded database dies it is started again; if
+the gateway dies the server ends.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import FrameType
+from urllib.error import URLError
+
+import migrations
+from local.children import die_with_parent
+from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
+from local.settings import LocalSettings, local_settings
+
+GATEWAY = Path(__file__).parent.parent / "functions" / "gateway" / "main.py"
+START_SECONDS = 60.0
+STOP_SECONDS = 5.0
+PORT_WAIT_SECONDS = 5.0  # a gateway that was killed a moment ago may still be letting go
+_CHECK_SECONDS = 0.2
+_RESTART_PAUSE_SECONDS = 1.0
+
+
+class Stopping(BaseException):
+    """SIGTERM or Ctrl-C has arrived."""
+
+
+class CannotServe(Exception):
+    """The server cannot start, or cannot go on; the message says why."""
+
+
+def main() -> int:
+    """Serve until a signal comes. Return the exit status."""
+    settings = local_settings()
+    postgres: EmbeddedPostgres | None = None
+    gateway: subprocess.Popen[bytes] | None = None
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        _wait_for_port(settings)
+        if settings.database_url is None:
+            postgres = EmbeddedPostgres(settings.data_dir)
+            postgres.start()
+        url = settings.database_url or postgres.url  # type: ignore[union-attr]
+        migrations.upgrade(url)
+        gateway = _start_gateway(settings, url)
+        _wait_for_answer(settings, gateway)
+        print(f"LiftLog answers on {_base_url(settings)} (Ctrl-C ends it)", flush=True)
+        _watch(gateway, postgres)
+    except Stopping:
+        pass
+    except (CannotServe, DataDirInUse, PostgresFailed, migrations.MigrationBusy) as error:
+        print(f"make serve: {error}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # the end has begun, and ends by itself
+        if gateway is not None:
+            _end(gateway)
+        if postgres is not None:
+            postgres.stop()
+    return 0
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise Stopping
+
+
+def _base_url(settings: LocalSettings) -> str:
+    host = "localhost" if settings.host.startswith(("127.", "0.", "::")) else settings.host  # also "any address"
+    return f"http://{host}:{settings.port}"
+
+
+def _wait_for_port(settings: LocalSettings) -> None:
+    deadline = time.monotonic() + PORT_WAIT_SECONDS
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, settings.port))
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise CannotServe(f"cannot listen on port {settings.port}: {error.strerror}; set PORT") from None
+            else:
+                return
+        time.sleep(_CHECK_SECONDS)
+
+
+def _start_gateway(settings: LocalSettings, database_url: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | {
+        "DATABASE_URL": database_url,
+        "HOST": settings.host,
+        "PORT": str(settings.port),
+        "FUNCTION_TARGET": "gateway",
+        "FUNCTION_SOURCE": str(GATEWAY),
+        "ENVIRONMENT": os.environ.get("ENVIRONMENT", "local"),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "functions_framework"],
+        env=environment,
+        start_new_session=True,  # Ctrl-C is for us; requests under way are answered before the database ends
+        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
+    )
+
+
+def _wait_for_answer(settings: LocalSettings, gateway: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and gateway.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{_base_url(settings)}/health", timeout=1):  # noqa: S310 # nosec B310
+                return
+        except (URLError, OSError):
+            time.sleep(0.05)
+    raise CannotServe("the gateway does not answer; its messages are above")
+
+
+def _watch(gateway: subprocess.Popen[bytes], postgres: EmbeddedPostgres | None) -> None:
+    """Return never: start the database again whenever it dies. Raises CannotServe when the gateway has died."""
+    while gateway.poll() is None:
+        if postgres is not None and not postgres.is_running():
+            print("The embedded database died; starting it again", file=sys.stderr, flush=True)
+            try:
+                postgres.start()
+            except PostgresFailed as error:
+                print(error, file=sys.stderr, flush=True)
+                time.sleep(_RESTART_PAUSE_SECONDS)
+        time.sleep(_CHECK_SECONDS)
+    raise CannotServe(f"the gateway ended with status {gateway.returncode}")
+
+
+def _end(gateway: subprocess.Popen[bytes]) -> None:
+    gateway.terminate()
+    try:
+        gateway.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(gateway.pid, signal.SIGKILL)  # arbiter and workers
+        gateway.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Connections: the one place that knows pg8000's constructor, its prepared statements, and its socket."""
+
+import select
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.native import Connection as NativeConnection
+from pg8000.native import PreparedStatement
+
+from shared.errors import DatabaseUnavailable
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+STATEMENT_TIMEOUT_SECONDS = 15
+LOCK_TIMEOUT_SECONDS = 5
+ANSWER_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5.0  # the server's own limit comes first
+
+SESSION_SETTINGS = {
+    "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+    "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+    "timezone": "UTC",
+}
+
+Row = list[Any]
+T = TypeVar("T")
+
+
+class Connection:
+    """An open connection in autocommit mode that remembers each statement it has prepared."""
+
+    def __init__(self, url: str) -> None:
+        """Connect. Raises DatabaseUnavailable."""
+        try:
+            self._native = connect(urlsplit(url), NativeConnection)
+        except (DatabaseError, InterfaceError, OSError) as error:
+            raise DatabaseUnavailable("cannot connect") from error
+        self._native._usock.settimeout(ANSWER_TIMEOUT_SECONDS)
+        self._prepared: dict[str, PreparedStatement] = {}
+
+    def run(self, statement: str, parameters: dict[str, Any]) -> list[Row]:
+        """Run one statement in one round trip (two when it is new to this connection). Raises what pg8000 raises."""
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            prepared = self._prepared[statement] = PreparedStatement(self._native, statement)
+        rows: list[Row] = prepared.run(**parameters)
+        return rows
+
+    def forget_prepared(self) -> None:
+        """Prepare every statement anew at its next use: a migration has changed the tables under them."""
+        self._prepared.clear()
+
+    def is_silent(self) -> bool:
+        """Tell whether an idle connection is usable: a server that has ended it sent a farewell or closed."""
+        try:
+            return not select.select([self._native._usock], [], [], 0)[0]
+        except (OSError, ValueError):
+            return False
+
+    def close(self) -> None:
+        """Close, whatever state the connection is in."""
+        try:
+            self._native.close()
+        except (InterfaceError, OSError, ValueError):
+            return  # it was broken, which is why it is closed
+
+
+def connect(url: SplitResult, connection_class: Callable[..., T]) -> T:
+    """Return a new connection of one of pg8000's two kinds. Raises what pg8000 raises."""
+    query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+    port = url.port or 5432
+    folder = query.get("host", "")
+    where: dict[str, Any]
+    if folder.startswith("/"):
+        where = {"unix_sock": f"{folder}/.s.PGSQL.{port}", "timeout": CONNECT_TIMEOUT_SECONDS}
+    else:
+        where = {"sock": _tcp_socket(url.hostname or "localhost", port), "host": url.hostname or "localhost"}
+        where["ssl_context"] = _ssl_context(query.get("sslmode", "prefer"), query.get("sslrootcert"))
+    return connection_class(
+        user=unquote(url.username or "liftlog_backend"),
+        password=unquote(url.password or ""),
+        database=unquote(url.path.lstrip("/")) or "liftlog_user_data",
+        application_name="liftlog",
+        startup_params=SESSION_SETTINGS,
+        **where,
+    )
+
+
+def _tcp_socket(host: str, port: int) -> socket.socket:
+    """Return a connected socket. Without TCP_NODELAY a statement of more than 4 KB takes 44 ms instead of 1.5."""
+    sock = socket.create_connection((host, port), CONNECT_TIMEOUT_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def _ssl_context(sslmode: str, root_certificate: str | None) -> ssl.SSLContext | bool | None:
+    """Translate libpq's sslmode: pg8000 takes False for none, None for "if offered", True for unverified TLS."""
+    simple = {"disable": False, "allow": None, "prefer": None, "require": True}
+    if sslmode in simple:
+        return simple[sslmode]
+    context = ssl.create_default_context(cafile=root_certificate)
+    context.check_hostname = sslmode != "verify-ca"
+    return context

@@ -1,0 +1,136 @@
+"""Table `user_events`: what a user's followers read, one row per user and event id, invisible from its expiry on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from shared.credentials import Credentials
+from shared.data import authenticated
+from shared.data.pool import Database
+
+ENTRY_EVENTS = 256
+ENTRY_BYTES = 2 * 1024 * 1024  # of an answer's JSON, per user asked for
+ANSWER_BYTES = 24 * 1024 * 1024  # shared evenly; a function may answer 32 MB
+EVENT_OVERHEAD_BYTES = 250  # an event's JSON beside its ciphertext: names, ids, instants, IV
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as its author publishes it; the server cannot read it."""
+
+    event_id: UUID
+    ciphertext: bytes
+    iv: bytes
+    expiry: datetime  # UTC; the first instant at which the event is gone
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRequest:
+    """What a follower asks of one user."""
+
+    user_id: UUID
+    follow_secret: str  # as presented: any text
+    since: datetime  # UTC, exclusive
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What followers get."""
+
+    events_json: str  # a JSON array, oldest first
+    invalid_secrets: list[str]  # each once, in the order of the requests; none that is valid for another request
+
+
+def put(db: Database, credentials: Credentials, event: Event) -> None:
+    """Publish an event, or replace the one of that id, with a new timestamp. Safe to repeat.
+
+    One user's timestamps grow in commit order: the UPDATE claims the next one while it holds the user's row.
+    Raises UnknownUser, WrongPassword.
+    """
+    authenticated.run(
+        db,
+        """
+        WITH author AS (
+            UPDATE users SET
+                last_accessed = now(),
+                verifier = coalesce(verifier, :upgrade),
+                last_event_at = greatest(clock_timestamp(), last_event_at + interval '1 microsecond')
+            WHERE id = :user_id AND (verifier = :verifier OR verifier IS NULL AND hashed_password = :legacy_hash)
+            RETURNING id, last_event_at
+        ), stored AS (
+            INSERT INTO user_events (user_id, id, timestamp, last_accessed, expiry, encrypted_event, encryption_iv)
+            SELECT id, :event_id, last_event_at, last_event_at, :expiry, :ciphertext, :iv FROM author
+            ON CONFLICT (user_id, id) DO UPDATE SET
+                timestamp = excluded.timestamp, last_accessed = excluded.last_accessed, expiry = excluded.expiry,
+                encrypted_event = excluded.encrypted_event, encryption_iv = excluded.encryption_iv
+        )
+        SELECT author.id IS NOT NULL,
+               coalesce(verifier = :verifier, hashed_password = :legacy_hash),
+               CASE WHEN verifier IS NULL THEN salt END
+        FROM users LEFT JOIN author ON author.id = users.id
+        WHERE users.id = :user_id
+        """,
+        credentials,
+        repeatable=True,
+        event_id=event.event_id,
+        expiry=event.expiry,
+        ciphertext=event.ciphertext,
+        iv=event.iv,
+    )
+
+
+def list_feed(db: Database, requests: Sequence[FeedRequest]) -> Feed:
+    """Return the visible events of all users asked for with a valid secret, by timestamp; one statement for all.
+
+    Each request is judged alone; a user's events come once, from the earliest `since` of the valid requests on. Per
+    user at most 256 events or 2 MiB of JSON, and 24 MiB in all, shared evenly; the oldest come first, at least one
+    (and whatever has the same timestamp as the last), so that the next poll goes on where this one stopped.
+    """
+    row = db.row(
+        """
+        WITH request AS (
+            SELECT user_id, since, number, EXISTS (
+                SELECT FROM user_follow_secrets AS known
+                WHERE known.value = secret AND known.user_id = asked.user_id) AS valid
+            FROM unnest(CAST(:user_ids AS uuid[]), CAST(:secrets AS text[]), CAST(:sinces AS timestamptz[]))
+                WITH ORDINALITY AS asked (user_id, secret, since, number)
+        ), author AS (
+            SELECT user_id, min(since) AS since,
+                   least(CAST(:entry_bytes AS bigint), :answer_bytes / count(*) OVER ()) AS budget_bytes
+            FROM request WHERE valid GROUP BY user_id
+        ), found AS (
+            SELECT author.user_id, next.*
+            FROM author CROSS JOIN LATERAL (
+                SELECT id, timestamp, expiry, encrypted_event, encryption_iv,
+                       sum(octet_length(encrypted_event) * 4 / 3 + :overhead_bytes) OVER (ORDER BY timestamp) AS bytes,
+                       min(timestamp) OVER () AS first
+                FROM (SELECT id, timestamp, expiry, encrypted_event, encryption_iv FROM user_events
+                      WHERE user_events.user_id = author.user_id AND timestamp > author.since AND expiry > now()
+                      ORDER BY timestamp FETCH FIRST :entry_events ROWS WITH TIES) AS oldest
+            ) AS next
+            WHERE next.bytes <= author.budget_bytes OR next.timestamp = next.first
+        )
+        SELECT (SELECT coalesce(json_agg(json_build_object(
+                    'userId', user_id, 'eventId', id,
+                    'timestamp', to_char(timestamp, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                    'encryptedEventPayload', replace(encode(encrypted_event, 'base64'), E'\\n', ''),
+                    'encryptedEventIV', replace(encode(encryption_iv, 'base64'), E'\\n', ''),
+                    'expiry', to_char(expiry, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) ORDER BY timestamp, id), '[]')::text
+                FROM found),
+               (SELECT array_agg(number - 1) FROM request WHERE NOT valid)
+        """,
+        repeatable=True,
+        user_ids=[request.user_id for request in requests],
+        secrets=[None if "\0" in request.follow_secret else request.follow_secret for request in requests],
+        sinces=[request.since for request in requests],
+        entry_events=ENTRY_EVENTS,
+        entry_bytes=ENTRY_BYTES,
+        answer_bytes=ANSWER_BYTES,
+        overhead_bytes=EVENT_OVERHEAD_BYTES,
+    )
+    events_json, invalid_indexes = row or ("[]", None)
+    invalid_indexes = set(invalid_indexes or ())
+    valid = {request.follow_secret for index, request in enumerate(requests) if index not in invalid_indexes}
+    invalid = dict.fromkeys(request.follow_secret for request in requests if request.follow_secret not in valid)
+    return Feed(events_json, list(invalid))

@@ -1,0 +1,129 @@
+"""The pool: few connections, a deadline for waiting, and the rules by which one is kept, replaced, or asked again.
+
+Only an error that the database itself reports keeps a connection. After anything else (a socket time-out, an encoding
+error, which leaves pg8000's next statement answering "no rows") it is closed.
+"""
+
+import threading
+import time
+from typing import Any
+
+from pg8000.exceptions import DatabaseError, InterfaceError
+
+from shared.data.connections import Connection, Row
+from shared.errors import DatabaseUnavailable
+
+PLAN_CHANGED = frozenset({"0A000", "26000"})  # prepared before a migration, or by nobody
+DEADLOCK = "40P01"
+CONNECTION_ENDED = ("08", "57P")  # SQLSTATE classes after which the server closes the connection
+
+
+class Database:
+    """A bounded pool of connections to one database. Threads share it; a process makes one, after it has forked."""
+
+    def __init__(self, url: str, pool_size: int, pool_timeout_seconds: float) -> None:
+        self._url = url
+        self._pool_timeout_seconds = pool_timeout_seconds
+        self._changed = threading.Condition()
+        self._idle: list[Connection] = []
+        self._free_places = pool_size
+
+    def row(self, statement: str, /, *, repeatable: bool = False, **parameters: Any) -> Row | None:
+        """Run one statement of at most one row and return it, or None. See `rows`."""
+        rows = self.rows(statement, repeatable=repeatable, **parameters)
+        return rows[0] if rows else None
+
+    def rows(self, statement: str, /, *, repeatable: bool = False, **parameters: Any) -> list[Row]:
+        """Run one statement in its own transaction and return its rows.
+
+        A statement that fell into a deadlock, or whose plan a migration has outdated, did not happen and is run once
+        more. One whose connection broke may have happened: it is run again only if it is `repeatable`.
+        Raises DatabaseUnavailable for everything that is no answer.
+        """
+        try:
+            return self._attempt(statement, parameters)
+        except DatabaseError as error:
+            if sqlstate(error) not in PLAN_CHANGED | {DEADLOCK}:
+                raise _unavailable(error) from error
+        except _Broken as error:
+            if not repeatable:
+                raise DatabaseUnavailable("connection lost") from error
+        try:
+            return self._attempt(statement, parameters)
+        except DatabaseError as error:
+            raise _unavailable(error) from error
+        except _Broken as error:
+            raise DatabaseUnavailable("connection lost twice") from error
+
+    def _attempt(self, statement: str, parameters: dict[str, Any]) -> list[Row]:
+        """Run on one connection. Raises DatabaseError, _Broken, DatabaseUnavailable; the pool is sound after each."""
+        connection = self._take()
+        keep = False
+        try:
+            rows = connection.run(statement, parameters)
+            keep = True
+        except DatabaseError as error:
+            code = sqlstate(error)
+            keep = not code.startswith(CONNECTION_ENDED)
+            if code in PLAN_CHANGED:
+                connection.forget_prepared()
+            if not keep:
+                raise _Broken from error
+            raise
+        except (InterfaceError, OSError) as error:
+            raise _Broken from error
+        finally:
+            self._give_back(connection if keep else None)
+            if not keep:
+                connection.close()
+        return rows
+
+    def _take(self) -> Connection:
+        """Return an idle connection, or a new one where there is room. Raises DatabaseUnavailable at the deadline."""
+        deadline = time.monotonic() + self._pool_timeout_seconds
+        stale = []
+        try:
+            with self._changed:
+                while True:
+                    while self._idle:
+                        connection = self._idle.pop()
+                        if connection.is_silent():
+                            return connection
+                        stale.append(connection)
+                        self._free_places += 1
+                    if self._free_places:
+                        self._free_places -= 1
+                        break
+                    if not self._changed.wait(deadline - time.monotonic()):
+                        raise DatabaseUnavailable("connection pool exhausted")
+        finally:
+            for connection in stale:
+                connection.close()
+        try:
+            return Connection(self._url)
+        except BaseException:
+            self._give_back(None)
+            raise
+
+    def _give_back(self, connection: Connection | None) -> None:
+        """Return a connection, or its place if it is None."""
+        with self._changed:
+            if connection is None:
+                self._free_places += 1
+            else:
+                self._idle.append(connection)
+            self._changed.notify()
+
+
+class _Broken(Exception):
+    """The connection broke before the answer was whole; whether the statement happened is not known."""
+
+
+def sqlstate(error: DatabaseError) -> str:
+    """Return the five characters by which PostgreSQL names an error (PostgreSQL manual, appendix A)."""
+    fields = error.args[0] if error.args else None
+    return str(fields.get("C", "")) if isinstance(fields, dict) else ""
+
+
+def _unavailable(error: DatabaseError) -> DatabaseUnavailable:
+    return DatabaseUnavailable(f"SQLSTATE {sqlstate(error)}")

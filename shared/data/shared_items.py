@@ -1,0 +1,79 @@
+"""Table `shared_items`: encrypted workouts that anyone with their link may fetch until they expire."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cuid2 import Cuid
+
+from shared.credentials import Credentials
+from shared.data import authenticated
+from shared.data.pool import Database
+from shared.errors import UnknownSharedItem, UnknownUser, WrongPassword
+
+ID_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SharedItem:
+    """What is shared; the key is in the link, which the server never sees."""
+
+    ciphertext: bytes
+    iv: bytes
+    expiry: datetime  # UTC; the first instant at which the item is gone
+
+
+def create(db: Database, credentials: Credentials, item: SharedItem) -> str:
+    """Store the item and return its new id, a CUID2 of 12 characters.
+
+    Raises WrongPassword, also for an unknown user: so the original does, and apps expect it.
+    """
+    item_id = Cuid(length=ID_LENGTH).generate()
+    try:
+        authenticated.run(
+            db,
+            """
+            WITH author AS (
+                UPDATE users SET last_accessed = now(), verifier = coalesce(verifier, :upgrade)
+                WHERE id = :user_id AND (verifier = :verifier OR verifier IS NULL AND hashed_password = :legacy_hash)
+                RETURNING id
+            ), stored AS (
+                INSERT INTO shared_items (id, user_id, timestamp, expiry, encrypted_payload, encryption_iv)
+                SELECT :item_id, author.id, now(), :expiry, :ciphertext, :iv FROM author
+            )
+            SELECT author.id IS NOT NULL,
+                   coalesce(verifier = :verifier, hashed_password = :legacy_hash),
+                   CASE WHEN verifier IS NULL THEN salt END
+            FROM users LEFT JOIN author ON author.id = users.id
+            WHERE users.id = :user_id
+            """,
+            credentials,
+            item_id=item_id,
+            expiry=item.expiry,
+            ciphertext=item.ciphertext,
+            iv=item.iv,
+        )
+    except UnknownUser:
+        raise WrongPassword from None
+    return item_id
+
+
+def get(db: Database, item_id: str) -> str:
+    """Return an item that has not expired, with its author's public key, as JSON text. Raises UnknownSharedItem."""
+    row = db.row(
+        """
+        SELECT json_build_object(
+            'rsaPublicKey', json_build_object(
+                'spkiPublicKeyBytes', replace(encode(rsa_public_key, 'base64'), E'\\n', '')),
+            'encryptedPayload', json_build_object(
+                'encryptedPayload', replace(encode(encrypted_payload, 'base64'), E'\\n', ''),
+                'iv', json_build_object(
+                    'value', replace(encode(shared_items.encryption_iv, 'base64'), E'\\n', ''))))::text
+        FROM shared_items JOIN users ON users.id = shared_items.user_id
+        WHERE shared_items.id = :item_id AND expiry > now()
+        """,
+        repeatable=True,
+        item_id=item_id,
+    )
+    if row is None:
+        raise UnknownSharedItem
+    return str(row[0])

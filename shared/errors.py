@@ -1,0 +1,60 @@
+"""The closed family of outcomes that end a request early. `shared.http.problems` maps each class to a status."""
+
+from collections.abc import Mapping
+
+
+class ServiceError(Exception):
+    """Base of everything that a handler or a data function may raise on purpose."""
+
+
+class InvalidRequest(ServiceError):
+    """The request does not have the form its route asks for. Messages name the field and the limit, never the value."""
+
+    def __init__(self, detail: str, errors: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = dict(errors or {})
+
+
+class UnsupportedEncoding(ServiceError):
+    """The request's body is compressed."""
+
+
+class BodyTooLarge(ServiceError):
+    """The body is larger than the sum of its fields' limits."""
+
+
+class UnknownPath(ServiceError):
+    """No route has this path."""
+
+
+class MethodNotAllowed(ServiceError):
+    """The path has routes, but none for this method. `allowed` is the value of the Allow header."""
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(allowed)
+        self.allowed = allowed
+
+
+class UnknownUser(ServiceError):
+    """The database has no such user, or no longer."""
+
+
+class UnknownSharedItem(ServiceError):
+    """The database has no such shared item, or it has expired."""
+
+
+class WrongPassword(ServiceError):
+    """The user exists and this is not the password; for shared items also: there is no such user."""
+
+
+class InboxFull(ServiceError):
+    """As many messages wait in the inbox as it may hold."""
+
+
+class DatabaseUnavailable(ServiceError):
+    """The database could not be asked, or could not answer in time. Nothing is known about what it holds."""
+
+
+class Overloaded(ServiceError):
+    """A bounded resource of this process stayed busy past its deadline."""

@@ -1,0 +1,207 @@
+"""Wire fields: what a value looks like in JSON, what Python gets, and how long it may be.
+
+Lengths of bytes count decoded bytes; lengths of text count characters. Each field knows how many bytes its JSON can
+need, from which a route's body limit is computed.
+"""
+
+import binascii
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import marshmallow
+from marshmallow import ValidationError
+
+NIL = UUID(int=0)
+PASSWORD_CHARACTERS = 40
+_UUID = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}")
+_HYPHENS = {0, 4}
+_INSTANT = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
+)
+_ESCAPED_CHARACTER_BYTES = 6  # JSON's \u0041
+_ESCAPED_BASE64 = 1.5  # some writers escape "+" and "/"
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """Return the UUID that a text of 32 hexadecimal digits, or of the hyphenated form, names; else None."""
+    if _UUID.fullmatch(text) is None or text.count("-") not in _HYPHENS:
+        return None
+    return UUID(text)
+
+
+def parse_instant(text: str) -> datetime | None:
+    """Return the instant of an RFC 3339 text with an offset, cut to microseconds, in UTC; None if it is none."""
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        return None
+    *date_and_time, fraction, zulu, sign, hours, minutes = match.groups()
+    offset = timedelta() if zulu else timedelta(hours=int(hours), minutes=int(minutes))
+    if offset >= timedelta(days=1):
+        return None
+    try:
+        local = datetime(*map(int, date_and_time), int((fraction or "").ljust(6, "0")[:6]), tzinfo=UTC)  # type: ignore[arg-type,misc]
+        return local + offset if sign == "-" else local - offset
+    except (ValueError, OverflowError):
+        return None
+
+
+def _base64_length(byte_count: int) -> int:
+    return (byte_count + 2) // 3 * 4
+
+
+def _text_of(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValidationError("must be a text")
+    return value
+
+
+def needed_bytes(part: object) -> int:
+    """Return how many bytes of JSON a field or a schema of ours can need."""
+    return int(part.max_json_bytes())  # type: ignore[attr-defined]
+
+
+class Field(marshmallow.fields.Field[Any]):
+    """A field that knows how many bytes of JSON it can need."""
+
+    def max_json_bytes(self) -> int:
+        """Return how many bytes the field's value can need, in the most wasteful spelling of JSON."""
+        raise NotImplementedError
+
+
+class Uuid(Field):
+    """A UUID with or without hyphens, never the nil one; answered lower-case with hyphens."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> UUID:
+        parsed = parse_uuid(_text_of(value))
+        if parsed is None:
+            raise ValidationError("must be a UUID")
+        if parsed == NIL:
+            raise ValidationError("must not be the nil UUID")
+        return parsed
+
+    def _serialize(self, value: UUID | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else str(value)
+
+    def max_json_bytes(self) -> int:
+        return 36
+
+
+class Text(Field):
+    """A text of a number of characters, without NUL."""
+
+    def __init__(self, *, min_length: int = 0, max_length: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.min_length = min_length
+        self.max_length = max_length
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = _text_of(value)
+        if not self.min_length <= len(text) <= self.max_length:
+            raise ValidationError(f"must have {self.min_length} to {self.max_length} characters")
+        if "\0" in text:
+            raise ValidationError("must not hold a NUL character")
+        return text
+
+    def max_json_bytes(self) -> int:
+        return self.max_length * _ESCAPED_CHARACTER_BYTES
+
+
+class Password(Text):
+    """A password as the account's owner sends it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_length=1, max_length=PASSWORD_CHARACTERS, **options)
+
+
+class PresentedSecret(Field):
+    """A secret to be judged, not to be stored: any text; one that is too long is merely not valid."""
+
+    def __init__(self, *, max_length: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.max_length = max_length
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        return _text_of(value)
+
+    def max_json_bytes(self) -> int:
+        return self.max_length * _ESCAPED_CHARACTER_BYTES
+
+
+class Base64(Field):
+    """Bytes in the standard base64 alphabet with padding (RFC 4648 §4)."""
+
+    def __init__(self, *, min_bytes: int = 0, max_bytes: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.min_bytes = min_bytes
+        self.max_bytes = max_bytes
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
+        text = _text_of(value)
+        if len(text) > _base64_length(self.max_bytes):
+            raise ValidationError(self._limits())
+        try:
+            decoded = binascii.a2b_base64(text, strict_mode=True)
+        except ValueError:
+            raise ValidationError("must be base64 with padding") from None
+        if not self.min_bytes <= len(decoded) <= self.max_bytes:
+            raise ValidationError(self._limits())
+        return decoded
+
+    def _limits(self) -> str:
+        if self.min_bytes == self.max_bytes:
+            return f"must have {self.max_bytes} bytes"
+        return f"must have {self.min_bytes} to {self.max_bytes} bytes"
+
+    def _serialize(self, value: bytes | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else b64encode(value).decode()
+
+    def max_json_bytes(self) -> int:
+        return int(_base64_length(self.max_bytes) * _ESCAPED_BASE64)
+
+
+class Instant(Field):
+    """An RFC 3339 instant with any offset; answered in UTC with six digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        text = _text_of(value)
+        instant = parse_instant(text)
+        if instant is None:
+            raise ValidationError("must be an RFC 3339 instant with an offset")
+        if text.startswith("0001-01-01") and text[11:19] == "00:00:00":  # .NET's DateTimeOffset of an absent field
+            raise ValidationError("is missing")
+        return instant
+
+    def max_json_bytes(self) -> int:
+        return 40
+
+
+class Array(marshmallow.fields.List[Any]):
+    """An array of a number of elements."""
+
+    def __init__(
+        self, element: marshmallow.fields.Field[Any], *, min_items: int, max_items: int, **options: Any
+    ) -> None:
+        super().__init__(element, **options)
+        self.min_items = min_items
+        self.max_items = max_items
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValidationError("must be an array")
+        if not self.min_items <= len(value) <= self.max_items:
+            raise ValidationError(f"must have {self.min_items} to {self.max_items} elements")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+    def max_json_bytes(self) -> int:
+        return self.max_items * (needed_bytes(self.inner) + 3)
+
+
+class Nested(marshmallow.fields.Nested):
+    """An object within an object."""
+
+    def max_json_bytes(self) -> int:
+        return needed_bytes(self.schema)

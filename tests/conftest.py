@@ -1,0 +1,127 @@
+"""Fixtures: one real PostgreSQL for the run, one database per worker, real functions-framework servers over sockets.
+
+`TEST_DATABASE_URL` names another server, on which databases are made and dropped. Where PostgreSQL 15 is installed,
+what takes the `call` fixture runs on it, too.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+import migrations
+from local.postgres import EmbeddedPostgres
+from shared.data.pool import Database
+from tests.servers import Answer, Caller, Servers
+from tests.users import User
+
+POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+VARIABLES = {"default": "TEST_DATABASE_URL", "postgres15": "TEST_DATABASE_URL_POSTGRES15"}
+_started: list[tuple[EmbeddedPostgres, str]] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the database servers in the process that starts the workers; they inherit the URLs."""
+    if hasattr(config, "workerinput"):
+        return
+    if "TEST_DATABASE_URL" not in os.environ:
+        _start("default")
+        if (POSTGRES_15 / "postgres").exists():
+            _start("postgres15", POSTGRES_15)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    while _started:
+        postgres, folder = _started.pop()
+        postgres.stop()
+        shutil.rmtree(folder)
+
+
+def _start(name: str, *binaries: Path) -> None:
+    folder = tempfile.mkdtemp(prefix="liftlog-test-")
+    Path(folder).chmod(0o711)  # PostgreSQL's account passes through
+    postgres = EmbeddedPostgres(Path(folder), *binaries)
+    _started.append((postgres, folder))
+    postgres.start()
+    os.environ[VARIABLES[name]] = postgres.url
+
+
+def _deployments() -> list[str]:
+    found = ["gateway", "alone"]
+    if (POSTGRES_15 / "postgres").exists() and "TEST_DATABASE_URL" not in os.environ:
+        found.append("gateway on PostgreSQL 15")
+    return found
+
+
+@pytest.fixture(scope="session")
+def new_database() -> Iterator[Callable[..., str]]:
+    """Return a function that makes an empty database and returns its URL; dropped at the end."""
+    made: list[tuple[Database, str]] = []
+    admins: dict[str, Database] = {}
+
+    def create(server: str = "default") -> str:
+        url = os.environ[VARIABLES[server]]
+        name = f"liftlog_test_{uuid4().hex}"
+        admin = admins.setdefault(server, Database(url, 1, 30))
+        admin.rows(f"CREATE DATABASE {name}")
+        made.append((admin, name))
+        before, _, query = url.partition("?")
+        return f"{before.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+    yield create
+    for admin, name in made:
+        admin.rows(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def database_url(new_database: Callable[..., str]) -> str:
+    """Return the URL of this worker's migrated database. Tests share it, and keep to users of their own."""
+    url: str = new_database()
+    migrations.upgrade(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+def db(database_url: str) -> Database:
+    return Database(database_url, 32, 30)
+
+
+@pytest.fixture(scope="session")
+def servers(database_url: str) -> Iterator[Servers]:
+    with Servers(database_url) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def servers_on_postgres15(new_database: Callable[..., str]) -> Iterator[Servers]:
+    url = new_database("postgres15")
+    migrations.upgrade(url)
+    with Servers(url) as running:
+        yield running
+
+
+@pytest.fixture(params=_deployments())
+def call(request: pytest.FixtureRequest) -> Caller:
+    """Return a function that sends a request: to the gateway, to each family alone, to the gateway on PostgreSQL 15."""
+    if request.param == "gateway on PostgreSQL 15":
+        postgres15: Servers = request.getfixturevalue("servers_on_postgres15")
+        return Caller(postgres15, alone=False)
+    running: Servers = request.getfixturevalue("servers")
+    return Caller(running, alone=request.param == "alone")
+
+
+@pytest.fixture
+def new_user(call: Callable[..., Answer]) -> Callable[[], User]:
+    """Return a function that creates an account."""
+
+    def create() -> User:
+        created = call("POST", "/user/create", {}).json
+        return User(created["id"], created["lookup"], created["password"])
+
+    return create

@@ -1,0 +1,143 @@
+"""Running functions as they run in the cloud: functions-framework in a process of its own, spoken to over a socket."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import requests
+import yaml
+
+FUNCTIONS = Path(__file__).parent.parent / "functions"
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+@cache
+def manifest() -> dict[str, dict[str, Any]]:
+    functions: dict[str, dict[str, Any]] = yaml.safe_load((FUNCTIONS / "manifest.yaml").read_text())["functions"]
+    return functions
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """One function in a process of its own."""
+
+    def __init__(self, name: str, **environment: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "functions_framework"],
+            env=os.environ
+            | {
+                "FUNCTION_TARGET": name,
+                "FUNCTION_SOURCE": str(FUNCTIONS / name / "main.py"),
+                "HOST": "127.0.0.1",
+                "PORT": str(self.port),
+                "THREADS": "16",
+                "DB_POOL_SIZE": "16",
+            }
+            | environment,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                assert self.process.poll() is None, f"{name} did not start"
+                assert time.monotonic() < deadline, f"{name} does not listen"
+                time.sleep(0.02)
+            else:
+                return
+
+    def stop(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+class Servers:
+    """The functions on one database, each started when it is first asked for."""
+
+    def __init__(self, database_url: str, **environment: str) -> None:
+        self._environment = {"DATABASE_URL": database_url} | environment
+        self._running: dict[str, Server] = {}
+
+    def __getitem__(self, name: str) -> Server:
+        if name not in self._running:
+            self._running[name] = Server(name, **self._environment)
+        return self._running[name]
+
+    def __enter__(self) -> "Servers":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for server in self._running.values():
+            server.process.terminate()
+        for server in self._running.values():
+            server.stop()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status_code: int
+    headers: Any
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+    @property
+    def fields(self) -> set[str]:
+        """The fields that a problem names."""
+        return {error["field"] for error in self.json["errors"]}
+
+
+def family_of(path: str) -> str:
+    """Return the family that serves a path, from the manifest."""
+    first = path.removeprefix("/v2").split("/")[1]
+    for name, entry in manifest().items():
+        if any(route.split(" ")[1].split("/")[1] == first for route in entry["routes"]):
+            return name
+    return "user"
+
+
+class Caller:
+    """Sends requests to the gateway, or each to its family alone."""
+
+    def __init__(self, servers: Servers, *, alone: bool) -> None:
+        self._servers = servers
+        self.alone = alone
+        self._session = requests.Session()
+
+    def url(self, path: str) -> str:
+        return self._servers[family_of(path) if self.alone else "gateway"].url + path
+
+    def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        if isinstance(body, bytes):
+            options["data"] = body
+        elif body is not None:
+            options["json"] = body
+        response = self._session.request(method, self.url(path), timeout=60, **options)
+        return Answer(response.status_code, response.headers, response.content)
