@@ -56,5 +56,9 @@ class DatabaseUnavailable(ServiceError):
     """The database could not be asked, or could not answer in time. Nothing is known about what it holds."""
 
 
+class InvalidSetting(ServiceError):
+    """The service is not configured; the message names the environment variable and what it must be."""
+
+
 class Overloaded(ServiceError):
     """A bounded resource of this process stayed busy past its deadline."""

@@ -4,9 +4,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 
-
-class InvalidSetting(Exception):
-    """An environment variable is missing or has a value that cannot be used; the message names it."""
+from shared.errors import InvalidSetting
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Reading a request's body: never more in memory than its route can need.
 
 functions-framework reads whatever a handler left unread into memory, and clients break when they are answered while
-they still send. So a body that is too large is drained into nothing first, within bounds.
+they still send. So what nobody wanted of a body is drained into nothing before the answer, within bounds.
 """
 
 from __future__ import annotations
@@ -29,23 +29,22 @@ _CHUNK_BYTES = 64 * 1024
 def read_body(request: Request, max_bytes: int) -> bytes:
     """Return the body. Raises UnsupportedEncoding, BodyTooLarge, InvalidRequest."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        _drain(request)
         raise UnsupportedEncoding
     if (request.content_length or 0) > max_bytes:
-        _drain(request)
         raise BodyTooLarge
     try:
         body = request.stream.read(max_bytes + 1)
     except (ClientDisconnected, OSError):
         raise InvalidRequest("The body ended early.") from None
     if len(body) > max_bytes:
-        _drain(request)
         raise BodyTooLarge
     return body
 
 
-def _drain(request: Request) -> None:
-    """Read the rest into nothing, as far as the bounds go; the answer closes the connection."""
+def drain(request: Request) -> bool:
+    """Read what is left of the body into nothing, at most 32 MiB or 10 s. Tell whether that was all of it."""
+    if not request.content_length and "Transfer-Encoding" not in request.headers:
+        return True
     connection: socket.socket | None = request.environ.get("gunicorn.socket")
     if connection is not None:
         connection.settimeout(DRAIN_SECONDS)
@@ -55,10 +54,11 @@ def _drain(request: Request) -> None:
         while left > 0 and time.monotonic() < deadline:
             chunk = request.stream.read(min(_CHUNK_BYTES, left))
             if not chunk:
-                return
+                return True
             left -= len(chunk)
     except (ClientDisconnected, OSError):
-        return
+        return False
+    return False
 
 
 class ClosingResponse(Response):

@@ -13,7 +13,7 @@ from flask import Request, Response
 
 from shared.errors import InvalidRequest, MethodNotAllowed, ServiceError, UnknownPath
 from shared.http import strict_json
-from shared.http.bodies import LARGEST_BODY_BYTES, SLACK_BYTES, closing, read_body
+from shared.http.bodies import LARGEST_BODY_BYTES, SLACK_BYTES, closing, drain, read_body
 from shared.http.problems import crash_response, problem_response
 from shared.http.responses import JsonText, allow_any_origin, compress, json_response, preflight
 from shared.http.schema import WireSchema
@@ -112,7 +112,7 @@ class Family:
             response = problem_response(error)
         except Exception:  # the edge: whatever nobody caught is a bug of ours
             response = crash_response()
-        if response.status_code in CLOSES_CONNECTION:
+        if not drain(request) or response.status_code in CLOSES_CONNECTION:
             response = closing(response)
         else:
             compress(request, response)

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2
 INBOX_RETRY_AFTER_SECONDS = 3600
+OURS = 503  # the status of every fault that is not the client's
 
 # class: status, type, title, further headers
 PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] = {
@@ -30,6 +31,7 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
     errors.DatabaseUnavailable: (
         503, "database-unavailable", "The service cannot reach its data.", {"Retry-After": str(RETRY_AFTER_SECONDS)},
     ),
+    errors.InvalidSetting: (503, "not-configured", "The service is not configured.", {}),
     errors.Overloaded: (503, "overloaded", "The service is busy.", {"Retry-After": str(RETRY_AFTER_SECONDS)}),
 }  # fmt: skip
 
@@ -43,8 +45,8 @@ def problem_response(error: errors.ServiceError) -> Response:
         body["errors"] = [{"field": field, "message": message} for field, message in error.errors.items()]
     else:
         body["detail"] = (type(error).__doc__ or title).split("\n")[0]
-    if isinstance(error, errors.DatabaseUnavailable):
-        log.error("database unavailable", extra={"reason": str(error)})
+    if status == OURS:
+        log.error("%s: %s", slug, error)  # the message names a cause or a variable, never a value
     response = json_response(body, status, "application/problem+json")
     response.headers.update(headers)
     if isinstance(error, errors.MethodNotAllowed):

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from shared.errors import InvalidRequest
 
-_LONGEST_INTEGER = 309  # digits of the largest double, and a sign
+_LONG_INTEGER = 309  # characters; the largest double has 309 digits
 
 
 def parse(body: bytes) -> Any:
@@ -40,7 +40,7 @@ def _float(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text) > _LONGEST_INTEGER:
+    if len(text) >= _LONG_INTEGER and math.isinf(float(text)):
         raise InvalidRequest("A number is out of range.")
     return int(text)
 
