@@ -54,7 +54,7 @@ def _start(name: str, *binaries: Path) -> None:
 
 def _deployments() -> list[str]:
     found = ["gateway", "alone"]
-    if (POSTGRES_15 / "postgres").exists() and "TEST_DATABASE_URL" not in os.environ:
+    if VARIABLES["postgres15"] in os.environ:
         found.append("gateway on PostgreSQL 15")
     return found
 
@@ -77,6 +77,8 @@ def new_database() -> Iterator[Callable[..., str]]:
     yield create
     for admin, name in made:
         admin.rows(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    for admin in admins.values():
+        admin.close()
 
 
 @pytest.fixture(scope="session")
@@ -88,8 +90,10 @@ def database_url(new_database: Callable[..., str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def db(database_url: str) -> Database:
-    return Database(database_url, 32, 30)
+def db(database_url: str) -> Iterator[Database]:
+    database = Database(database_url, 32, 30)
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="session")

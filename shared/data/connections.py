@@ -38,6 +38,8 @@ class Connection:
         except (DatabaseError, InterfaceError, OSError) as error:
             raise DatabaseUnavailable("cannot connect") from error
         self._native._usock.settimeout(ANSWER_TIMEOUT_SECONDS)
+        self._poller = select.poll()
+        self._poller.register(self._native._usock, select.POLLIN)
         self._prepared: dict[str, PreparedStatement] = {}
 
     def run(self, statement: str, parameters: dict[str, Any]) -> list[Row]:
@@ -54,10 +56,7 @@ class Connection:
 
     def is_silent(self) -> bool:
         """Tell whether an idle connection is usable: a server that has ended it sent a farewell or closed."""
-        try:
-            return not select.select([self._native._usock], [], [], 0)[0]
-        except (OSError, ValueError):
-            return False
+        return not self._poller.poll(0)
 
     def close(self) -> None:
         """Close, whatever state the connection is in."""

@@ -55,6 +55,15 @@ class Database:
         except _Broken as error:
             raise DatabaseUnavailable("connection lost twice") from error
 
+    def close(self) -> None:
+        """Close the idle connections. The pool opens new ones when it is used again."""
+        with self._changed:
+            idle, self._idle = self._idle, []
+            self._free_places += len(idle)
+            self._changed.notify_all()
+        for connection in idle:
+            connection.close()
+
     def _attempt(self, statement: str, parameters: dict[str, Any]) -> list[Row]:
         """Run on one connection. Raises DatabaseError, _Broken, DatabaseUnavailable; the pool is sound after each."""
         connection = self._take()

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flask import Request, Response
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
 from shared.errors import BodyTooLarge, InvalidRequest, UnsupportedEncoding
@@ -24,6 +25,7 @@ SLACK_BYTES = 16 * 1024  # unknown fields, white space
 DRAIN_BYTES = 32 * 1024 * 1024
 DRAIN_SECONDS = 10.0
 _CHUNK_BYTES = 64 * 1024
+_UNREADABLE = (ClientDisconnected, OSError, ParseException)  # gone, silent, or not HTTP
 
 
 def read_body(request: Request, max_bytes: int) -> bytes:
@@ -34,7 +36,7 @@ def read_body(request: Request, max_bytes: int) -> bytes:
         raise BodyTooLarge
     try:
         body = request.stream.read(max_bytes + 1)
-    except (ClientDisconnected, OSError):
+    except _UNREADABLE:
         raise InvalidRequest("The body ended early.") from None
     if len(body) > max_bytes:
         raise BodyTooLarge
@@ -56,8 +58,8 @@ def drain(request: Request) -> bool:
             if not chunk:
                 return True
             left -= len(chunk)
-    except (ClientDisconnected, OSError):
-        return False
+    except _UNREADABLE:
+        pass
     return False
 
 

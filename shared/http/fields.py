@@ -147,6 +147,8 @@ class Base64(Field):
             decoded = binascii.a2b_base64(text, strict_mode=True)
         except ValueError:
             raise ValidationError("must be base64 with padding") from None
+        if len(text) != _base64_length(len(decoded)):  # padding past the end, which Python lets pass
+            raise ValidationError("must be base64 with padding")
         if not self.min_bytes <= len(decoded) <= self.max_bytes:
             raise ValidationError(self._limits())
         return decoded

@@ -1,0 +1,51 @@
+"""Inboxes over HTTP."""
+
+from tests.users import base64
+
+
+def take(call, user):
+    return [message["encryptedMessage"] for message in call("POST", "/inbox", user.credentials()).json["inboxMessages"]]
+
+
+def test_messages_come_once_in_the_order_in_which_they_were_left(call, new_user):
+    user = new_user()
+    messages = [[base64(size), base64(0), base64(1024)] for size in (5, 3, 4, 1, 2)]
+    for message in messages:
+        assert call("PUT", "/inbox", user.message(*message)).status_code == 200
+    assert take(call, user) == messages
+    assert take(call, user) == []
+
+
+def test_a_message_has_an_id_and_its_chunks(call, new_user):
+    user = new_user()
+    call("PUT", "/inbox", user.message(base64(256)))
+    (message,) = call("POST", "/inbox", user.credentials()).json["inboxMessages"]
+    assert set(message) == {"id", "encryptedMessage"}
+
+
+def test_the_inbox_of_nobody_is_404(call):
+    message = {"toUserId": "00000000-0000-4000-8000-000000000000", "encryptedMessage": [""]}
+    assert call("PUT", "/inbox", message).status_code == 404
+
+
+def test_a_full_inbox_refuses_with_429_and_takes_again_when_it_was_read(call, new_user):
+    user = new_user()
+    for _ in range(1000):
+        assert call("PUT", "/inbox", user.message("")).status_code == 200
+    refused = call("PUT", "/inbox", user.message(""))
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    assert len(take(call, user)) == 1000
+    assert call("PUT", "/inbox", user.message("")).status_code == 200
+
+
+def test_a_heavy_inbox_comes_in_parts_of_20_mib(call, new_user):
+    user = new_user()
+    heaviest = user.message(*[base64(1024)] * 20)
+    for _ in range(800):
+        assert call("PUT", "/inbox", heaviest).status_code == 200
+    first = call("POST", "/inbox", user.credentials())
+    assert len(first.content) <= 20 * 1024 * 1024
+    rest = take(call, user)
+    assert rest
+    assert len(first.json["inboxMessages"]) + len(rest) == 800

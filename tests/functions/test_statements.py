@@ -1,0 +1,88 @@
+"""How often each route asks the database: one statement in one round trip, counted on the wire."""
+
+from uuid import uuid4
+
+import pytest
+
+from tests.postgres_proxy import PostgresProxy
+from tests.servers import Caller, Servers, manifest
+from tests.users import EPOCH, User, base64
+
+
+@pytest.fixture(scope="module")
+def proxy(database_url):
+    proxy = PostgresProxy(database_url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="module")
+def counted(proxy):
+    """Return a function that sends a request to a gateway whose one connection runs through the proxy."""
+    with Servers(proxy.url, DB_POOL_SIZE="1") as servers:
+        yield Caller(servers, alone=False)
+
+
+@pytest.fixture
+def user(counted):
+    created = counted("POST", "/user/create", {}).json
+    return User(created["id"], created["lookup"], created["password"])
+
+
+# route: how a user builds path and body; how many statements
+STATEMENTS = {
+    "POST /user/create": (lambda _: ("/user/create", {}), 1),
+    "GET /user/{id_or_lookup}": (lambda user: (f"/user/{user.lookup}", None), 1),
+    "PUT /user": (lambda user: ("/user", user.profile(encryptedProfilePicture=base64(100_000))), 1),
+    "POST /user/delete": (lambda user: ("/user/delete", user.account()), 1),
+    "POST /users": (lambda user: ("/users", {"ids": [user.id, *(str(uuid4()) for _ in range(199))]}), 1),
+    "PUT /event": (lambda user: ("/event", user.event()), 1),
+    "POST /events": (lambda user: ("/events", {"users": [user.asked(str(uuid4()), EPOCH) for _ in range(200)]}), 1),
+    "PUT /follow-secret": (lambda user: ("/follow-secret", user.secret("s")), 1),
+    "POST /follow-secret/delete": (lambda user: ("/follow-secret/delete", user.secret("s")), 1),
+    "PUT /inbox": (lambda user: ("/inbox", user.message()), 1),
+    "POST /inbox": (lambda user: ("/inbox", user.credentials()), 1),
+    "POST /shareditem": (lambda user: ("/shareditem", user.shared_item()), 1),
+    "GET /shareditem/{item_id}": (lambda _: ("/shareditem/nothing", None), 1),
+    "GET /health": (lambda _: ("/health", None), 0),
+    "GET /health/ready": (lambda _: ("/health/ready", None), 1),
+}
+
+
+def test_every_public_route_is_counted():
+    routes = [route for entry in manifest().values() if entry["access"] == "public" for route in entry["routes"]]
+    assert list(STATEMENTS) == routes
+
+
+@pytest.mark.parametrize("route", STATEMENTS)
+def test_a_route_sends_so_many_statements_each_in_one_round_trip(route, counted, proxy, user):
+    build, expected = STATEMENTS[route]
+    method = route.split(" ")[0]
+    path, body = build(user)
+    counted(method, path, body)  # prepares
+    if route == "POST /user/delete":
+        created = counted("POST", "/user/create", {}).json
+        body = User(created["id"], created["lookup"], created["password"]).account()
+    proxy.forget()
+    assert counted(method, path, body).status_code in {200, 404}
+    assert (proxy.statements(), proxy.round_trips()) == (expected, expected)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_a_refusal_costs_no_more_than_the_good_case(status, counted, proxy, user):
+    changes = {
+        400: {"expiry": "never"},
+        401: {"password": str(uuid4())},
+        404: {"userId": str(uuid4())},
+    }[status]
+    counted("PUT", "/event", user.event())
+    proxy.forget()
+    assert counted("PUT", "/event", user.event(**changes)).status_code == status
+    assert proxy.round_trips() == (0 if status == 400 else 1)
+
+
+@pytest.mark.parametrize(("method", "path"), [("OPTIONS", "/user"), ("GET", "/nothing"), ("DELETE", "/event")])
+def test_what_no_route_takes_never_reaches_the_database(method, path, counted, proxy):
+    proxy.forget()
+    counted(method, path)
+    assert proxy.round_trips() == 0

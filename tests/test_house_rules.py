@@ -1,0 +1,79 @@
+"""The rules of the house, kept by a machine."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+FAMILIES = sorted(path.parent.name for path in ROOT.glob("functions/*/main.py"))
+SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\s+\w", re.ASCII)
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found.add(node.module or "")
+    return found
+
+
+def sources(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_imports_shared_and_itself_and_no_sql(family):
+    for path in sources(f"functions/{family}"):
+        for module in imports_of(path):
+            if module.startswith("functions."):
+                assert module.startswith(f"functions.{family}."), f"{path} imports {module}"
+            assert not module.startswith(("local", "bench", "tests")), f"{path} imports {module}"
+        assert not SQL.search(path.read_text()), f"{path} holds SQL"
+
+
+def test_shared_imports_no_family():
+    for path in sources("shared", "migrations"):
+        assert not any(module.startswith(("functions", "local", "bench", "tests")) for module in imports_of(path)), path
+
+
+def test_data_knows_no_http_and_only_settings_read_the_environment():
+    for path in sources("shared/data"):
+        assert not imports_of(path) & {"flask", "shared.http", "json", "marshmallow"}, path
+    for path in sources("shared", "functions", "migrations"):
+        if path.name != "settings.py":
+            assert "environ" not in path.read_text().replace("request.environ", ""), path
+
+
+def test_every_setting_is_documented_where_it_is_read_and_in_the_readme():
+    for path in ("shared/settings.py", "local/settings.py"):
+        text = (ROOT / path).read_text()
+        read = set(re.findall(r'"([A-Z][A-Z_]{3,})"', text))
+        assert read
+        for name in read:
+            assert re.search(rf"^    {name} {{2,}}", text, re.MULTILINE), f"{name} is missing in a docstring of {path}"
+            assert f"`{name}`" in README, f"{name} is missing in README.md"
+
+
+def test_every_command_of_the_readme_is_in_the_makefile_and_the_other_way_round():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    assert set(re.findall(r"make ([a-z-]+)", README)) == targets
+
+
+def test_every_route_is_in_the_readme():
+    manifest = (ROOT / "functions" / "manifest.yaml").read_text()
+    for route in re.findall(r"(?:GET|PUT|POST) /[^\s,\]\"]+", manifest):
+        assert f"`{route}`" in README, route
+
+
+def test_links_in_documents_lead_somewhere():
+    for document in [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
