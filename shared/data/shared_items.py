@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cuid2 import Cuid
-
 from shared.credentials import Credentials
+from shared.cuids import new_cuid
 from shared.data import authenticated
 from shared.data.pool import Database
 from shared.errors import UnknownSharedItem, UnknownUser, WrongPassword
-
-ID_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,7 @@ def create(db: Database, credentials: Credentials, item: SharedItem) -> str:
 
     Raises WrongPassword, also for an unknown user: so the original does, and apps expect it.
     """
-    item_id = Cuid(length=ID_LENGTH).generate()
+    item_id = new_cuid()
     try:
         authenticated.run(
             db,

@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from cuid2 import Cuid
-
 from shared.credentials import Credentials
+from shared.cuids import new_cuid
 from shared.data import authenticated
 from shared.data.pool import Database
 from shared.errors import UnknownUser
 from shared.passwords import LegacyHash, fast_verifier, new_legacy_hash, new_password
 from shared.settings import password_settings
 
-LOOKUP_LENGTH = 12
 PICTURES_BYTES = 8 * 1024 * 1024  # of one batch; a function may answer 32 MB
 _NOT_FOR_THE_ORIGINAL = LegacyHash("", b"")
 
@@ -44,7 +42,7 @@ class Profile:
 
 def create(db: Database) -> NewUser:
     """Create an account with a new id, lookup and password. Raises Overloaded where the original's hash is wanted."""
-    new = NewUser(uuid4(), new_lookup(), new_password())
+    new = NewUser(uuid4(), new_cuid(), new_password())
     legacy = new_legacy_hash(new.password) if password_settings().legacy_hash else _NOT_FOR_THE_ORIGINAL
     db.rows(
         """
@@ -56,11 +54,6 @@ def create(db: Database) -> NewUser:
         verifier=fast_verifier(new.user_id, new.password),
     )  # fmt: skip
     return new
-
-
-def new_lookup() -> str:
-    """Return a new CUID2 of 12 characters: 36^11 values, so a collision is left to the unique index and a 503."""
-    return Cuid(length=LOOKUP_LENGTH).generate()
 
 
 def get(db: Database, *, user_id: UUID | None = None, lookup: str | None = None) -> str:
