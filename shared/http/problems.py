@@ -13,8 +13,8 @@ from shared.http.responses import json_response
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 2
-INBOX_RETRY_AFTER_SECONDS = 3600
+RETRY_SOON = {"Retry-After": "2"}  # seconds
+RETRY_LATER = {"Retry-After": "3600"}
 OURS = 503  # the status of every fault that is not the client's
 
 # class: status, type, title, further headers
@@ -27,12 +27,12 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
     errors.MethodNotAllowed: (405, "method-not-allowed", "The path does not take this method.", {}),
     errors.BodyTooLarge: (413, "body-too-large", "The body is larger than this request can need.", {}),
     errors.UnsupportedEncoding: (415, "unsupported-encoding", "Bodies must not be compressed.", {}),
-    errors.InboxFull: (429, "inbox-full", "The inbox is full.", {"Retry-After": str(INBOX_RETRY_AFTER_SECONDS)}),
+    errors.InboxFull: (429, "inbox-full", "The inbox is full.", RETRY_LATER),
     errors.DatabaseUnavailable: (
-        503, "database-unavailable", "The service cannot reach its data.", {"Retry-After": str(RETRY_AFTER_SECONDS)},
+        503, "database-unavailable", "The service cannot reach its data.", RETRY_SOON,
     ),
-    errors.InvalidSetting: (503, "not-configured", "The service is not configured.", {}),
-    errors.Overloaded: (503, "overloaded", "The service is busy.", {"Retry-After": str(RETRY_AFTER_SECONDS)}),
+    errors.InvalidSetting: (503, "not-configured", "The service is not configured.", RETRY_SOON),
+    errors.Overloaded: (503, "overloaded", "The service is busy.", RETRY_SOON),
 }  # fmt: skip
 
 

@@ -1,0 +1,106 @@
+"""404 and 401 only when the database said so: whatever else goes wrong is a 503."""
+
+from uuid import uuid4
+
+import pytest
+
+import migrations
+from local.postgres import EmbeddedPostgres
+from tests.postgres_proxy import PostgresProxy
+from tests.servers import Caller, Servers
+from tests.users import User
+
+UNKNOWN = User(str(uuid4()), "nobody", str(uuid4()))
+
+
+def requests_of(user):
+    """One request to every route that asks the database."""
+    return [
+        ("POST", "/user/create", {}),
+        ("GET", f"/user/{user.id}", None),
+        ("GET", f"/user/{user.lookup}", None),
+        ("PUT", "/user", user.profile()),
+        ("POST", "/users", {"ids": [user.id]}),
+        ("PUT", "/event", user.event()),
+        ("POST", "/events", {"users": [user.asked("s")]}),
+        ("PUT", "/follow-secret", user.secret("s")),
+        ("POST", "/follow-secret/delete", user.secret("s")),
+        ("PUT", "/inbox", user.message()),
+        ("POST", "/inbox", user.credentials()),
+        ("POST", "/shareditem", user.shared_item()),
+        ("GET", "/shareditem/nothing", None),
+        ("GET", "/health/ready", None),
+        ("POST", "/user/delete", user.account()),
+    ]
+
+
+def assert_unavailable(call, user):
+    for method, path, body in requests_of(user):
+        answer = call(method, path, body)
+        assert answer.status_code == 503, (method, path, answer.content)
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.headers["Content-Type"] == "application/problem+json"
+    assert call("GET", "/health").status_code == 200
+
+
+def create(call):
+    created = call("POST", "/user/create", {}).json
+    return User(created["id"], created["lookup"], created["password"])
+
+
+@pytest.fixture
+def postgres(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("postgres")
+    for parent in (folder, folder.parent, folder.parent.parent):
+        parent.chmod(0o711)
+    postgres = EmbeddedPostgres(folder)
+    postgres.start()
+    yield postgres
+    postgres.stop()
+
+
+def test_a_restart_of_the_database_is_a_503_and_then_all_is_as_before(postgres):
+    migrations.upgrade(postgres.url)
+    with Servers(postgres.url, DB_POOL_TIMEOUT_SECONDS="1") as servers:
+        call = Caller(servers, alone=False)
+        user = create(call)
+        assert call("PUT", "/inbox", user.message()).status_code == 200
+        postgres.stop()
+        assert_unavailable(call, user)
+        assert b"not ready" in call("GET", "/").content
+        postgres.start()
+        assert len(call("POST", "/inbox", user.credentials()).json["inboxMessages"]) == 1
+        for method, path, body in requests_of(user):
+            assert call(method, path, body).status_code == (404 if "nothing" in path else 200), path
+
+
+def test_an_empty_database_is_a_503(new_database):
+    with Servers(new_database()) as servers:
+        assert_unavailable(Caller(servers, alone=False), UNKNOWN)
+
+
+@pytest.mark.parametrize("url", ["", "postgresql://nobody@/nothing?host=/nowhere"], ids=["not set", "leads nowhere"])
+def test_a_database_url_that_is_of_no_use_is_a_503(url):
+    with Servers(url) as servers:
+        assert_unavailable(Caller(servers, alone=False), UNKNOWN)
+
+
+def test_cut_connections_are_replaced_before_anything_is_sent(database_url):
+    """Also for what is never repeated: the inbox's take, a new account."""
+    proxy = PostgresProxy(database_url)
+    with Servers(proxy.url) as servers:
+        call = Caller(servers, alone=False)
+        for _ in range(3):
+            user = create(call)
+            assert call("PUT", "/inbox", user.message()).status_code == 200
+            proxy.cut()
+            assert len(call("POST", "/inbox", user.credentials()).json["inboxMessages"]) == 1
+            proxy.cut()
+    proxy.close()
+
+
+def test_sigterm_ends_a_server_soon_and_politely(database_url):
+    with Servers(database_url) as servers:
+        server = servers["gateway"]
+        Caller(servers, alone=False)("GET", "/health")
+        assert server.stop() == 0
