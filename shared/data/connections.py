@@ -3,10 +3,12 @@
 import select
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from pg8000.core import BIND, EXECUTE
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection as NativeConnection
 from pg8000.native import PreparedStatement
@@ -24,8 +26,34 @@ SESSION_SETTINGS = {
     "timezone": "UTC",
 }
 
+_UINT16 = struct.Struct("!H")
+_INT32 = struct.Struct("!i")
+_NO_PORTAL_NO_LIMIT = b"\0" + _INT32.pack(0)
+
 Row = list[Any]
 T = TypeVar("T")
+
+
+class _OneFlight(NativeConnection):  # type: ignore[misc] # pg8000 has no types
+    """pg8000's connection, sending a prepared statement's messages without asking the server to answer each at once.
+
+    pg8000 sends Flush after Bind and after Execute, so that an answer comes in three pieces. Without, it comes in one,
+    after Sync (PostgreSQL manual, "Extended Query"): 115 µs of CPU a statement become 82.
+    """
+
+    def send_BIND(self, statement_name_bin: bytes, params: tuple[str | None, ...]) -> None:  # noqa: N802 - pg8000's name
+        message = bytearray(b"\0" + statement_name_bin + _UINT16.pack(0) + _UINT16.pack(len(params)))
+        for value in params:
+            if value is None:
+                message += _INT32.pack(-1)
+            else:
+                encoded = value.encode()
+                message += _INT32.pack(len(encoded)) + encoded
+        message += _UINT16.pack(0)
+        self._send_message(BIND, message)
+
+    def send_EXECUTE(self) -> None:  # noqa: N802 - pg8000's name
+        self._send_message(EXECUTE, _NO_PORTAL_NO_LIMIT)
 
 
 class Connection:
@@ -34,7 +62,7 @@ class Connection:
     def __init__(self, url: str) -> None:
         """Connect. Raises DatabaseUnavailable."""
         try:
-            self._native = connect(urlsplit(url), NativeConnection)
+            self._native = connect(urlsplit(url), _OneFlight)
         except (DatabaseError, InterfaceError, OSError) as error:
             raise DatabaseUnavailable("cannot connect") from error
         self._native._usock.settimeout(ANSWER_TIMEOUT_SECONDS)
