@@ -1,23 +1,29 @@
 """`make migrate`: brings the database of DATABASE_URL, or the embedded one, to this release's schema."""
 
 import sys
+from contextlib import ExitStack
 
 import migrations
-from local.postgres import EmbeddedPostgres
+from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
 from local.settings import local_settings
+from shared.errors import DatabaseUnavailable
 
 
 def main() -> int:
     """Migrate, and say from where to where. Return the exit status."""
     settings = local_settings()
-    postgres = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
+    url = settings.database_url
     try:
-        if postgres is not None:
-            postgres.start()
-        before, after = migrations.upgrade(settings.database_url or postgres.url)  # type: ignore[union-attr]
-    finally:
-        if postgres is not None:
-            postgres.stop()
+        with ExitStack() as started:
+            if url is None:
+                postgres = EmbeddedPostgres(settings.data_dir)
+                started.callback(postgres.stop)
+                postgres.start()
+                url = postgres.url
+            before, after = migrations.upgrade(url)
+    except (DataDirInUse, PostgresFailed, DatabaseUnavailable, migrations.MigrationBusy) as error:
+        print(f"make migrate: {error}", file=sys.stderr)
+        return 1
     print(f"schema {after}" if before == after else f"schema {before or 'none'} → {after}")
     return 0
 

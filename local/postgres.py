@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -39,10 +40,12 @@ SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 107  # bytes, of Linux's sun_path without its NUL; other systems have a little less
 START_SECONDS = 60.0
 STOP_SECONDS = 3.0
+_POLL_SECONDS = 0.05
+_PLAIN_PATH = re.compile(r"[\w./-]+", re.ASCII)  # in a URL and in PostgreSQL's list of socket folders
 
 
 class PostgresFailed(Exception):
-    """The embedded server did not start; the message holds the end of its log."""
+    """The embedded server did not start; the message says why, or holds the end of its log."""
 
 
 class DataDirInUse(Exception):
@@ -61,10 +64,14 @@ class EmbeddedPostgres:
     """A PostgreSQL server below `data_dir`, kept between runs. Not safe for threads."""
 
     def __init__(self, data_dir: Path, binaries: Path = BIN) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        """Choose where everything is. Raises PostgresFailed if the folder cannot be used."""
         self._binaries = binaries
         self._cluster = data_dir / "postgres"
-        self._account = _account(self._cluster)
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            self._account = _account(self._cluster)
+        except OSError as error:
+            raise PostgresFailed(f"cannot use DATA_DIR {data_dir}: {error.strerror}") from None
         self._log_path = data_dir / "postgres.log"
         self._sockets = _socket_folder(self._cluster)
         self._lock_path = data_dir / "lock"
@@ -91,6 +98,9 @@ class EmbeddedPostgres:
             self._create_cluster()
         self._end_leftover()
         self._make_sockets_folder()
+        (self._sockets / f"{SOCKET_NAME}.lock").unlink(
+            missing_ok=True
+        )  # names a dead server, as we hold the data folder
         with self._log_path.open("ab") as log:
             self._process = self._spawn(
                 "postgres", "-D", str(self._cluster), "-k", str(self._sockets), "-c", "listen_addresses=", log=log
@@ -121,11 +131,11 @@ class EmbeddedPostgres:
         new.mkdir(mode=0o700)
         if self._account.uid is not None:
             os.chown(new, self._account.uid, self._account.gid or 0)
-            _open_way(new.parent)
-            _open_way(self._binaries)
+            for needed in (new, self._binaries):
+                _open_way(needed)
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", f"--username={ROLE}", f"--pgdata={new}"]
-        with self._log_path.open("ab") as log:
-            if self._spawn("initdb", *options, log=log).wait() != 0:
+        with self._log_path.open("ab") as log, self._spawn("initdb", *options, log=log) as initdb:
+            if initdb.wait() != 0:
                 raise PostgresFailed(self._end_of_log())
         new.rename(self._cluster)
 
@@ -133,15 +143,32 @@ class EmbeddedPostgres:
         """End a server that a killed process of ours left on these files; its successor could not start."""
         pid_file = self._cluster / "postmaster.pid"
         try:
-            process = psutil.Process(int(pid_file.read_text().split("\n")[0]))
-            if process.name() != "postgres" or str(self._cluster) not in process.cmdline():
-                return
+            leftover = psutil.Process(int(pid_file.read_text().split("\n")[0]))
             for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-                process.send_signal(how)
-                if psutil.wait_procs([process], STOP_SECONDS)[0]:
-                    return
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+                if self._runs_here(leftover):
+                    leftover.send_signal(how)
+                    self._wait_for_end(leftover)
+        except FileNotFoundError:
             return
+        except ValueError:
+            pid_file.unlink()  # an interrupted write; PostgreSQL would give up
+            return
+        except psutil.NoSuchProcess:
+            pass
+        _disown(pid_file)
+
+    def _runs_here(self, process: psutil.Process) -> bool:
+        """Tell whether a process is the server on these files, and neither a namesake nor the remains of a dead one."""
+        return (
+            process.status() != psutil.STATUS_ZOMBIE
+            and process.name() == "postgres"
+            and str(self._cluster) in process.cmdline()
+        )
+
+    def _wait_for_end(self, process: psutil.Process) -> None:
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._runs_here(process) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
     def _make_sockets_folder(self) -> None:
         if self._sockets == self._cluster:
@@ -160,7 +187,7 @@ class EmbeddedPostgres:
             try:
                 connection = Connection(self.url_of("postgres"))
             except DatabaseUnavailable:
-                time.sleep(0.05)
+                time.sleep(_POLL_SECONDS)
                 continue
             try:
                 if not connection.run("SELECT FROM pg_database WHERE datname = :name", {"name": DATABASE}):
@@ -171,19 +198,22 @@ class EmbeddedPostgres:
         raise PostgresFailed(self._end_of_log())
 
     def _spawn(self, program: str, *arguments: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [str(self._binaries / program), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8"},
-            start_new_session=True,  # Ctrl-C is for us; we end the server last
-            preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - no threads here
-            user=self._account.uid,
-            group=self._account.gid,
-            extra_groups=None if self._account.uid is None else [],
-        )
+        try:
+            return subprocess.Popen(
+                [str(self._binaries / program), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8"},
+                start_new_session=True,  # Ctrl-C is for us; we end the server last
+                preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - no threads here
+                user=self._account.uid,
+                group=self._account.gid,
+                extra_groups=None if self._account.uid is None else [],
+            )
+        except OSError as error:
+            raise PostgresFailed(f"cannot run {self._binaries / program}: {error.strerror}") from None
 
     def _end_of_log(self) -> str:
         lines = self._log_path.read_text(errors="replace").splitlines()
@@ -199,17 +229,37 @@ def _account(cluster: Path) -> Account:
         return Account(None, None)
     if owner:
         return Account(owner, cluster.stat().st_gid)
+    return _account_for_root()
+
+
+def _account_for_root() -> Account:
+    """Return the account that stands in for root, after making it where it is missing. Raises PostgresFailed."""
+    with suppress(KeyError):
+        entry = pwd.getpwnam(ACCOUNT_FOR_ROOT)
+        return Account(entry.pw_uid, entry.pw_gid)
+    with suppress(FileNotFoundError):  # its status does not count: another process may have made the account meanwhile
+        subprocess.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", ACCOUNT_FOR_ROOT], check=False)
     try:
         entry = pwd.getpwnam(ACCOUNT_FOR_ROOT)
     except KeyError:
-        subprocess.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", ACCOUNT_FOR_ROOT], check=True)
-        entry = pwd.getpwnam(ACCOUNT_FOR_ROOT)
+        raise PostgresFailed("PostgreSQL does not run as root; run this from another account") from None
     return Account(entry.pw_uid, entry.pw_gid)
+
+
+def _disown(pid_file: Path) -> None:
+    """Put our own number in place of a dead server's, which another program may have by now.
+
+    PostgreSQL gives up if the number is a live process other than its parent. The rest of the file stays: by it,
+    PostgreSQL notices sessions of the dead server that are still ending.
+    """
+    with suppress(FileNotFoundError):
+        lines = pid_file.read_text().split("\n")
+        pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))
 
 
 def _open_way(path: Path) -> None:
     """Let PostgreSQL's account pass through the folders that lead to a path; it can list none of them."""
-    for folder in path.parents:
+    for folder in filter(Path.exists, path.parents):
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
             print(
@@ -219,16 +269,19 @@ def _open_way(path: Path) -> None:
 
 
 def _socket_folder(cluster: Path) -> Path:
-    """Return the data folder itself, which nobody else can enter, or a private one in /tmp if its path is too long."""
-    if len(os.fsencode(cluster / SOCKET_NAME)) <= LONGEST_SOCKET_PATH - 5 and " " not in str(cluster):
+    """Return the files' own folder, which nobody else can enter, or a private one in /tmp if that path will not do."""
+    if len(os.fsencode(cluster / SOCKET_NAME)) <= LONGEST_SOCKET_PATH - 5 and _PLAIN_PATH.fullmatch(str(cluster)):
         return cluster
     digest = hashlib.sha256(os.fsencode(cluster)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"liftlog-{digest}"
 
 
 def _lock(path: Path) -> IO[str]:
-    """Hold the data folder until this process ends. Raises DataDirInUse."""
-    file = path.open("w")
+    """Hold the data folder until this process ends. Raises DataDirInUse, PostgresFailed."""
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise PostgresFailed(f"cannot use DATA_DIR {path.parent}: {error.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

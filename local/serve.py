@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
 from urllib.error import URLError
@@ -19,10 +21,11 @@ import migrations
 from local.children import die_with_parent
 from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
 from local.settings import LocalSettings, local_settings
+from shared.errors import DatabaseUnavailable
 
 GATEWAY = Path(__file__).parent.parent / "functions" / "gateway" / "main.py"
 START_SECONDS = 60.0
-STOP_SECONDS = 5.0
+STOP_SECONDS = 4.0  # for requests under way; the database then takes up to 3 s more
 PORT_WAIT_SECONDS = 5.0  # a gateway that was killed a moment ago may still be letting go
 _CHECK_SECONDS = 0.2
 _RESTART_PAUSE_SECONDS = 1.0
@@ -38,39 +41,59 @@ class CannotServe(Exception):
 
 def main() -> int:
     """Serve until a signal comes. Return the exit status."""
-    settings = local_settings()
+    status = 0
+    with ExitStack() as started:  # its end ends what was started, the last first
+        try:
+            _on_signals(_stop)
+            _serve(_settings(), started)
+        except Stopping:
+            pass
+        except (CannotServe, DataDirInUse, PostgresFailed, DatabaseUnavailable, migrations.MigrationBusy) as error:
+            print(f"make serve: {error}", file=sys.stderr, flush=True)
+            status = 1
+        finally:
+            _on_signals(_ignore)
+    _on_signals(signal.SIG_IGN)  # the interpreter gives up our handlers before it ends
+    return status
+
+
+def _serve(settings: LocalSettings, started: ExitStack) -> None:
     postgres: EmbeddedPostgres | None = None
-    gateway: subprocess.Popen[bytes] | None = None
+    url = settings.database_url
+    _wait_for_port(settings)
+    if url is None:
+        postgres = EmbeddedPostgres(settings.data_dir)
+        started.callback(postgres.stop)
+        postgres.start()
+        url = postgres.url
+    migrations.upgrade(url)
+    gateway = _start_gateway(settings, url)
+    started.callback(_end, gateway)
+    _wait_for_answer(settings, gateway)
+    print(f"LiftLog answers on {_base_url(settings)} (Ctrl-C ends it)", flush=True)
+    _watch(gateway, postgres)
+
+
+def _settings() -> LocalSettings:
+    with suppress(ValueError):
+        settings = local_settings()
+        if 0 < settings.port < 2**16:
+            return settings
+    raise CannotServe("PORT must be a number from 1 to 65535")
+
+
+def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _stop)
-    try:
-        _wait_for_port(settings)
-        if settings.database_url is None:
-            postgres = EmbeddedPostgres(settings.data_dir)
-            postgres.start()
-        url = settings.database_url or postgres.url  # type: ignore[union-attr]
-        migrations.upgrade(url)
-        gateway = _start_gateway(settings, url)
-        _wait_for_answer(settings, gateway)
-        print(f"LiftLog answers on {_base_url(settings)} (Ctrl-C ends it)", flush=True)
-        _watch(gateway, postgres)
-    except Stopping:
-        pass
-    except (CannotServe, DataDirInUse, PostgresFailed, migrations.MigrationBusy) as error:
-        print(f"make serve: {error}", file=sys.stderr, flush=True)
-        return 1
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # the end has begun, and ends by itself
-        if gateway is not None:
-            _end(gateway)
-        if postgres is not None:
-            postgres.stop()
-    return 0
+        signal.signal(number, handler)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
+    _on_signals(_ignore)  # one is enough: `make` and its terminal send each of theirs
     raise Stopping
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """The end has begun, and ends by itself."""
 
 
 def _base_url(settings: LocalSettings) -> str:
@@ -137,11 +160,11 @@ def _watch(gateway: subprocess.Popen[bytes], postgres: EmbeddedPostgres | None) 
 
 def _end(gateway: subprocess.Popen[bytes]) -> None:
     gateway.terminate()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         gateway.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(gateway.pid, signal.SIGKILL)  # arbiter and workers
-        gateway.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(gateway.pid, signal.SIGKILL)  # whatever is left of arbiter and workers
+    gateway.wait()
 
 
 if __name__ == "__main__":

@@ -15,14 +15,17 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pg8000.dbapi import Connection as DbapiConnection
 from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.pool import NullPool
 
 from shared.data.connections import connect
+from shared.errors import DatabaseUnavailable
 
 ADVISORY_LOCK = 7_264_531_908  # any number, the same in every release
 WAIT_SECONDS = 300
-LOCK_TIMEOUT = "5s"  # of one table lock: the original and older releases go on working beside a migration
-STATEMENT_TIMEOUT = "15min"  # of one statement: an index over all events of a large database
+LOCK_TIMEOUT_SECONDS = 5  # of one table lock: the original and older releases go on working beside a migration
+STATEMENT_TIMEOUT_SECONDS = 900  # of one statement: an index over all events of a large database
+ANSWER_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 30.0  # the server's own limit comes first
 _POLL_SECONDS = 0.2
 
 
@@ -31,12 +34,16 @@ class MigrationBusy(Exception):
 
 
 def upgrade(url: str, revision: str = "head") -> tuple[str | None, str | None]:
-    """Bring the database of a `postgresql://` URL to a revision. Return the revisions before and after."""
+    """Bring the database of a `postgresql://` URL to a revision. Return the revisions before and after.
+
+    A database that a newer release has migrated stays as it is, so that a rollback passes through its migration step.
+    Raises MigrationBusy, and DatabaseUnavailable where the database refuses or takes too long; safe to repeat then.
+    """
     return _migrate(url, command.upgrade, revision)
 
 
 def downgrade(url: str, revision: str) -> tuple[str | None, str | None]:
-    """Take the database back to a revision. Return the revisions before and after."""
+    """Take the database back to a revision or to "base". Return the revisions before and after. Raises as `upgrade`."""
     return _migrate(url, command.downgrade, revision)
 
 
@@ -46,18 +53,36 @@ def head() -> str | None:
 
 
 def _migrate(url: str, run: Callable[[Config, str], None], revision: str) -> tuple[str | None, str | None]:
-    engine = create_engine(
-        "postgresql+pg8000://", creator=lambda: connect(urlsplit(url), DbapiConnection), poolclass=NullPool
-    )
-    config = _config()
-    with engine.connect() as connection:  # its end, whatever the reason, is the end of the advisory lock
-        for setting, value in (("lock_timeout", LOCK_TIMEOUT), ("statement_timeout", STATEMENT_TIMEOUT)):
-            connection.execute(text("SELECT set_config(:setting, :value, false)"), {"setting": setting, "value": value})
-        _lock(connection)
-        before = _revision(connection)
-        config.attributes["connection"] = connection
-        run(config, revision)
-        return before, _revision(connection)
+    engine = create_engine("postgresql+pg8000://", creator=lambda: _connect(url), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:  # its end, whatever the reason, is the end of the advisory lock
+            _limit(connection)
+            _lock(connection)
+            before = _revision(connection)
+            if run is command.upgrade and _is_newer(before):
+                return before, before
+            config = _config()
+            config.attributes["connection"] = connection
+            run(config, revision)
+            return before, _revision(connection)
+    except DBAPIError as error:
+        raise DatabaseUnavailable(f"migration: {_reason(error)}") from error
+    except (PendingRollbackError, OSError) as error:  # the former is Alembic's second error after the first
+        raise DatabaseUnavailable("migration: connection lost") from error
+
+
+def _connect(url: str) -> DbapiConnection:
+    connection = connect(urlsplit(url), DbapiConnection)
+    connection._usock.settimeout(ANSWER_TIMEOUT_SECONDS)  # it still has the few seconds of connecting
+    return connection
+
+
+def _limit(connection: Connection) -> None:
+    for setting, seconds in (("lock_timeout", LOCK_TIMEOUT_SECONDS), ("statement_timeout", STATEMENT_TIMEOUT_SECONDS)):
+        connection.execute(
+            text("SELECT set_config(:setting, :value, false)"), {"setting": setting, "value": f"{seconds * 1000:.0f}ms"}
+        )
+    connection.commit()
 
 
 def _lock(connection: Connection) -> None:
@@ -74,6 +99,17 @@ def _revision(connection: Connection) -> str | None:
     revision = MigrationContext.configure(connection).get_current_revision()
     connection.commit()
     return revision
+
+
+def _is_newer(revision: str | None) -> bool:
+    """Tell whether a revision comes after all that this code knows; they are numbers of four digits."""
+    return revision is not None and revision > (head() or "")
+
+
+def _reason(error: DBAPIError) -> str:
+    """Return what the database said, which names tables and limits but no row's values."""
+    fields = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return f"SQLSTATE {fields.get('C')}, {fields.get('M')}" if isinstance(fields, dict) else "no connection"
 
 
 def _config() -> Config:
