@@ -121,6 +121,9 @@ class EmbeddedPostgres:
             self._process.send_signal(how)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_SECONDS)
+        if self._sockets != self._cluster:
+            with suppress(OSError):
+                self._sockets.rmdir()
         self._lock.close()
         self._lock = None
 

@@ -134,3 +134,15 @@ def test_it_says_what_is_missing(folder):
 
 def test_a_stop_without_a_start_does_nothing(folder):
     EmbeddedPostgres(folder / "never").stop()
+
+
+def test_a_folder_of_sockets_elsewhere_is_private_and_goes_with_the_server(folder):
+    postgres = EmbeddedPostgres(folder / "with spaces")
+    try:
+        postgres.start()
+        sockets = Path(postgres.url.partition("?host=")[2])
+        assert answers(postgres)
+        assert sockets.stat().st_mode & 0o077 == 0
+    finally:
+        postgres.stop()
+    assert not sockets.exists()
