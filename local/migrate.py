@@ -6,14 +6,14 @@ from contextlib import ExitStack
 import migrations
 from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
 from local.settings import local_settings
-from shared.errors import DatabaseUnavailable
+from shared.errors import DatabaseUnavailable, InvalidSetting
 
 
 def main() -> int:
     """Migrate, and say from where to where. Return the exit status."""
-    settings = local_settings()
-    url = settings.database_url
     try:
+        settings = local_settings()
+        url = settings.database_url
         with ExitStack() as started:
             if url is None:
                 postgres = EmbeddedPostgres(settings.data_dir)
@@ -21,7 +21,7 @@ def main() -> int:
                 postgres.start()
                 url = postgres.url
             before, after = migrations.upgrade(url)
-    except (DataDirInUse, PostgresFailed, DatabaseUnavailable, migrations.MigrationBusy) as error:
+    except (InvalidSetting, DataDirInUse, PostgresFailed, DatabaseUnavailable, migrations.MigrationBusy) as error:
         print(f"make migrate: {error}", file=sys.stderr)
         return 1
     print(f"schema {after}" if before == after else f"schema {before or 'none'} → {after}")

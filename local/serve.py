@@ -21,7 +21,8 @@ import migrations
 from local.children import die_with_parent
 from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
 from local.settings import LocalSettings, local_settings
-from shared.errors import DatabaseUnavailable
+from migrations import MigrationBusy
+from shared.errors import DatabaseUnavailable, InvalidSetting
 
 GATEWAY = Path(__file__).parent.parent / "functions" / "gateway" / "main.py"
 START_SECONDS = 60.0
@@ -45,10 +46,10 @@ def main() -> int:
     with ExitStack() as started:  # its end ends what was started, the last first
         try:
             _on_signals(_stop)
-            _serve(_settings(), started)
+            _serve(local_settings(), started)
         except Stopping:
             pass
-        except (CannotServe, DataDirInUse, PostgresFailed, DatabaseUnavailable, migrations.MigrationBusy) as error:
+        except (CannotServe, InvalidSetting, DataDirInUse, PostgresFailed, DatabaseUnavailable, MigrationBusy) as error:
             print(f"make serve: {error}", file=sys.stderr, flush=True)
             status = 1
         finally:
@@ -72,14 +73,6 @@ def _serve(settings: LocalSettings, started: ExitStack) -> None:
     _wait_for_answer(settings, gateway)
     print(f"LiftLog answers on {_base_url(settings)} (Ctrl-C ends it)", flush=True)
     _watch(gateway, postgres)
-
-
-def _settings() -> LocalSettings:
-    with suppress(ValueError):
-        settings = local_settings()
-        if 0 < settings.port < 2**16:
-            return settings
-    raise CannotServe("PORT must be a number from 1 to 65535")
 
 
 def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:

@@ -4,6 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.errors import InvalidSetting
+
+HIGHEST_PORT = 65_535
+
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
@@ -22,9 +26,12 @@ class LocalSettings:
 
 
 def local_settings() -> LocalSettings:
-    """Read the settings from the environment."""
+    """Read the settings from the environment. Raises InvalidSetting."""
+    port = os.environ.get("PORT") or "8080"
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= HIGHEST_PORT):
+        raise InvalidSetting("PORT must be a number from 1 to 65535")
     return LocalSettings(
-        port=int(os.environ.get("PORT") or 8080),
+        port=int(port),
         host=os.environ.get("HOST") or "127.0.0.1",
         data_dir=Path(os.environ.get("DATA_DIR") or ".data").resolve(),
         database_url=os.environ.get("DATABASE_URL") or None,

@@ -25,6 +25,7 @@ SLACK_BYTES = 16 * 1024  # unknown fields, white space
 DRAIN_BYTES = 32 * 1024 * 1024
 DRAIN_SECONDS = 10.0
 _CHUNK_BYTES = 64 * 1024
+_WHOLE = "liftlog.body_was_read_whole"
 _UNREADABLE = (ClientDisconnected, OSError, ParseException)  # gone, silent, or not HTTP
 
 
@@ -40,12 +41,13 @@ def read_body(request: Request, max_bytes: int) -> bytes:
         raise InvalidRequest("The body ended early.") from None
     if len(body) > max_bytes:
         raise BodyTooLarge
+    request.environ[_WHOLE] = True
     return body
 
 
 def drain(request: Request) -> bool:
     """Read what is left of the body into nothing, at most 32 MiB or 10 s. Tell whether that was all of it."""
-    if not request.content_length and "Transfer-Encoding" not in request.headers:
+    if _WHOLE in request.environ or not (request.content_length or "Transfer-Encoding" in request.headers):
         return True
     connection: socket.socket | None = request.environ.get("gunicorn.socket")
     if connection is not None:

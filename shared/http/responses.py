@@ -10,6 +10,10 @@ COMPRESS_FROM_BYTES = 1024
 _COMPRESSION_LEVEL = 1  # ciphertext in base64 shrinks by a quarter at any level; the fastest costs least
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "Retry-After")]
+
+
 class JsonText(str):
     """A finished JSON text, as PostgreSQL built it."""
 
@@ -18,7 +22,7 @@ class JsonText(str):
 
 def json_response(value: Any, status: int = 200, content_type: str = "application/json") -> Response:
     """Return a response with the value as compact JSON; a JsonText goes through as it is."""
-    text = value if isinstance(value, JsonText) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = value if isinstance(value, JsonText) else _ENCODER.encode(value)
     return Response(text.encode(), status, content_type=content_type)
 
 
@@ -35,8 +39,7 @@ def compress(request: Request, response: Response) -> None:
 
 def allow_any_origin(response: Response) -> None:
     """Let web builds of the app, whatever their origin, read the answer."""
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+    response.headers.extend(_ANY_ORIGIN)
 
 
 def preflight(request: Request) -> Response:
