@@ -1,0 +1,128 @@
+"""What is measured: a database of its own, the gateway and the empty function as `make serve` starts a gateway."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+
+from local.children import die_with_parent
+from local.postgres import BIN, DATABASE, ROLE
+
+ROOT = Path(__file__).parent.parent
+GATEWAY = ROOT / "functions" / "gateway" / "main.py"
+EMPTY = ROOT / "bench" / "empty" / "main.py"
+START_SECONDS = 60.0
+STOP_SECONDS = 5.0
+UPSERT_TABLE = "CREATE TABLE bench_upsert (id int PRIMARY KEY, value int NOT NULL, stored_at timestamptz NOT NULL)"
+UPSERT_SCRIPT = r"""
+\set id random(1, 10000)
+INSERT INTO bench_upsert VALUES (:id, 1, clock_timestamp())
+ON CONFLICT (id) DO UPDATE SET value = bench_upsert.value + 1, stored_at = excluded.stored_at;
+"""
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)  # proc(5)
+_TPS = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
+
+
+class DidNotStart(Exception):
+    """A server did not start; its messages are above."""
+
+
+class Server:
+    """A function in functions-framework: gunicorn's arbiter and its workers."""
+
+    def __init__(self, name: str, source: Path, database_url: str) -> None:
+        """Start it and wait until it listens. Raises DidNotStart."""
+        self.port = _free_port()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "functions_framework"],
+            env=os.environ
+            | {
+                "DATABASE_URL": database_url,
+                "HOST": "127.0.0.1",
+                "PORT": str(self.port),
+                "FUNCTION_TARGET": name,
+                "FUNCTION_SOURCE": str(source),
+                "ENVIRONMENT": "local",
+            },
+            start_new_session=True,  # Ctrl-C is for us
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
+        )
+        self.pid = self._process.pid
+        self._wait_until_it_listens(name)
+
+    def _wait_until_it_listens(self, name: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.05)
+        self.stop()
+        raise DidNotStart(name)
+
+    def stop(self) -> None:
+        """End it, by force if it takes long."""
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # whatever is left of arbiter and workers
+        self._process.wait()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time, user and system, that a process and its living descendants have used."""
+    seconds = 0.0
+    for process in _family(pid):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return seconds
+
+
+def peak_memory_bytes(pid: int) -> int:
+    """Return the sum of the largest resident sizes that a process and its living descendants have had.
+
+    Pages that they share count in each: an upper bound. Where the system keeps no peaks it is the present sum.
+    """
+    total = 0
+    for process in _family(pid):
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            status = Path(f"/proc/{process.pid}/status")
+            peak = _PEAK.search(status.read_text()) if status.exists() else None
+            total += int(peak[1]) * 1024 if peak else process.memory_info().rss
+    return total
+
+
+def pgbench(database_url: str, script: Path, concurrency: int, seconds: float) -> float:
+    """Return the single-row upserts per second of the second yardstick. The seconds are rounded up."""
+    sockets = parse_qs(urlsplit(database_url).query)["host"][0]
+    options = ["-n", "-M", "prepared", "-c", str(concurrency), "-T", str(max(1, round(seconds))), "-f", str(script)]
+    output = subprocess.run(
+        [str(BIN / "pgbench"), "-h", sockets, "-U", ROLE, *options, DATABASE],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    found = _TPS.search(output)
+    if found is None:
+        raise ValueError(f"pgbench printed no tps: {output}")
+    return float(found[1])
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    arbiter = psutil.Process(pid)
+    return [arbiter, *arbiter.children(recursive=True)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
