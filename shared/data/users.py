@@ -111,7 +111,7 @@ def list_by_ids(db: Database, user_ids: list[UUID]) -> str:
             'rsaPublicKey', replace(encode(rsa_public_key, 'base64'), E'\\n', ''))), '{}'))::text
         FROM found
         """,
-        repeatable=True, user_ids=user_ids, pictures_bytes=PICTURES_BYTES,
+        repeatable=True, user_ids=f"{{{','.join(map(str, user_ids))}}}", pictures_bytes=PICTURES_BYTES,
     )  # fmt: skip
     return str(row[0]) if row else ""
 

@@ -126,6 +126,13 @@ def test_any_text_may_be_presented(poll, new_user, secret):
     assert poll(new_user().asked(secret)) == {"events": [], "invalidFollowSecrets": [secret]}
 
 
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:01Z", "0999-12-31T23:59:59.999999+14:00", "9999-12-31T23:59:59Z"])
+def test_since_may_be_any_instant(call, poll, followed, since):
+    user, secret = followed()
+    call("PUT", "/event", user.event())
+    assert len(poll(user.asked(secret, since))["events"]) == (since < "9999")
+
+
 def test_an_unknown_user_is_an_invalid_secret(poll):
     entry = {"userId": UNKNOWN, "followSecret": "s", "since": EPOCH}
     assert poll(entry) == {"events": [], "invalidFollowSecrets": ["s"]}
