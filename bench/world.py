@@ -11,7 +11,7 @@ from shared.data.pool import Database
 PASSWORD = "00000000-0000-4000-8000-000000000000"  # everybody's  # noqa: S105 # nosec B105
 SINCE_ALL = "2000-01-01T00:00:00Z"
 RESIDENTS = 200
-CROWD = 20_000  # accounts that nobody asks for: plans made for tiny tables would be kept until autovacuum comes
+CROWD = 20_000  # accounts that nobody asks for: a database in use has other plans than an empty one
 NAME_BYTES = 32
 EVENTS = 10
 EVENT_BYTES = 1024

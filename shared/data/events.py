@@ -91,9 +91,10 @@ def list_feed(db: Database, requests: Sequence[FeedRequest]) -> Feed:
     row = db.row(
         """
         WITH request AS (
-            SELECT user_id, since, number, EXISTS (
-                SELECT FROM user_follow_secrets AS known
-                WHERE known.value = secret AND known.user_id = asked.user_id) AS valid
+            -- not EXISTS: PostgreSQL would rather hash all secrets there are than look up 200 (3.6 ms for 0.2)
+            SELECT user_id, since, number, (
+                SELECT true FROM user_follow_secrets AS known
+                WHERE known.value = secret AND known.user_id = asked.user_id LIMIT 1) IS NOT NULL AS valid
             FROM json_to_recordset(:asked) AS asked (number int, user_id uuid, secret text, since timestamptz)
         ), author AS (
             SELECT user_id, min(since) AS since,

@@ -203,7 +203,11 @@ class Array(marshmallow.fields.List[Any]):
 
 
 class Nested(marshmallow.fields.Nested):
-    """An object within an object."""
+    """An object within an object; its schema is one of ours."""
+
+    def _load(self, value: Any, partial: Any = None) -> Any:
+        schema: Any = self.schema
+        return schema.accept(value)
 
     def max_json_bytes(self) -> int:
         return needed_bytes(self.schema)
