@@ -7,7 +7,6 @@ waits inside a statement would hold up CREATE INDEX CONCURRENTLY of the one that
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from alembic import command
 from alembic.config import Config
@@ -53,7 +52,11 @@ def head() -> str | None:
 
 
 def _migrate(url: str, run: Callable[[Config, str], None], revision: str) -> tuple[str | None, str | None]:
-    engine = create_engine("postgresql+pg8000://", creator=lambda: _connect(url), poolclass=NullPool)
+    engine = create_engine(
+        "postgresql+pg8000://",
+        creator=lambda: connect(url, DbapiConnection, ANSWER_TIMEOUT_SECONDS),
+        poolclass=NullPool,
+    )
     try:
         with engine.connect() as connection:  # its end, whatever the reason, is the end of the advisory lock
             _limit(connection)
@@ -69,12 +72,6 @@ def _migrate(url: str, run: Callable[[Config, str], None], revision: str) -> tup
         raise DatabaseUnavailable(f"migration: {_reason(error)}") from error
     except (PendingRollbackError, OSError) as error:  # the former is Alembic's second error after the first
         raise DatabaseUnavailable("migration: connection lost") from error
-
-
-def _connect(url: str) -> DbapiConnection:
-    connection = connect(urlsplit(url), DbapiConnection)
-    connection._usock.settimeout(ANSWER_TIMEOUT_SECONDS)  # it still has the few seconds of connecting
-    return connection
 
 
 def _limit(connection: Connection) -> None:

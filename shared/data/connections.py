@@ -6,7 +6,7 @@ import ssl
 import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pg8000.core import BIND, EXECUTE_MSG, SYNC_MSG, Context
 from pg8000.exceptions import DatabaseError, InterfaceError
@@ -68,10 +68,9 @@ class Connection:
     def __init__(self, url: str) -> None:
         """Connect. Raises DatabaseUnavailable."""
         try:
-            self._native = connect(urlsplit(url), _OneFlight)
+            self._native = connect(url, _OneFlight, ANSWER_TIMEOUT_SECONDS)
         except (DatabaseError, InterfaceError, OSError) as error:
             raise DatabaseUnavailable("cannot connect") from error
-        self._native._usock.settimeout(ANSWER_TIMEOUT_SECONDS)
         self._poller = select.poll()
         self._poller.register(self._native._usock, select.POLLIN)
         self._prepared: dict[str, PreparedStatement] = {}
@@ -100,25 +99,29 @@ class Connection:
             return  # it was broken, which is why it is closed
 
 
-def connect(url: SplitResult, connection_class: Callable[..., T]) -> T:
-    """Return a new connection of one of pg8000's two kinds. Raises what pg8000 raises."""
-    query = {name: values[-1] for name, values in parse_qs(url.query).items()}
-    port = url.port or 5432
+def connect(url: str, connection_class: Callable[..., T], answer_timeout_seconds: float) -> T:
+    """Return a new connection of one of pg8000's two kinds, with its time-out for answers. Raises what they raise."""
+    parts = urlsplit(url)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    port = parts.port or 5432
     folder = query.get("host", "")
     where: dict[str, Any]
     if folder.startswith("/"):
         where = {"unix_sock": f"{folder}/.s.PGSQL.{port}", "timeout": CONNECT_TIMEOUT_SECONDS}
     else:
-        where = {"sock": _tcp_socket(url.hostname or "localhost", port), "host": url.hostname or "localhost"}
+        where = {"sock": _tcp_socket(parts.hostname or "localhost", port), "host": parts.hostname or "localhost"}
         where["ssl_context"] = _ssl_context(query.get("sslmode", "prefer"), query.get("sslrootcert"))
-    return connection_class(
-        user=unquote(url.username or "liftlog_backend"),
-        password=unquote(url.password or ""),
-        database=unquote(url.path.lstrip("/")) or "liftlog_user_data",
+    connection: Any = connection_class(
+        user=unquote(parts.username or "liftlog_backend"),
+        password=unquote(parts.password or ""),
+        database=unquote(parts.path.lstrip("/")) or "liftlog_user_data",
         application_name="liftlog",
         startup_params=SESSION_SETTINGS,
         **where,
     )
+    connection._usock.settimeout(answer_timeout_seconds)  # it still has the few seconds of connecting
+    opened: T = connection
+    return opened
 
 
 def _tcp_socket(host: str, port: int) -> socket.socket:
