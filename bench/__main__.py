@@ -105,9 +105,9 @@ def _start(started: ExitStack, seconds: float) -> Bench:
     script = folder / "upsert.sql"
     script.write_text(UPSERT_SCRIPT)
     inhabited = world.create(db, round(FASTEST * seconds))
-    gateway = Server("gateway", GATEWAY, postgres.url)
+    gateway = Server("gateway", GATEWAY, postgres.url, one_cpu=True)
     started.callback(gateway.stop)
-    empty = Server("empty", EMPTY, postgres.url)
+    empty = Server("empty", EMPTY, postgres.url, one_cpu=False)
     started.callback(empty.stop)
     pid = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
     return Bench(postgres.url, pid, script, gateway, empty, inhabited)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psutil
 
-from local.children import die_with_parent
+from local.children import die_with_parent, keep_on_one_cpu
 from local.postgres import BIN, DATABASE, ROLE
 
 ROOT = Path(__file__).parent.parent
@@ -38,8 +38,8 @@ class DidNotStart(Exception):
 class Server:
     """A function in functions-framework: gunicorn's arbiter and its workers."""
 
-    def __init__(self, name: str, source: Path, database_url: str) -> None:
-        """Start it and wait until it listens. Raises DidNotStart."""
+    def __init__(self, name: str, source: Path, database_url: str, *, one_cpu: bool) -> None:
+        """Start it and wait until it listens. Raises DidNotStart. `one_cpu`: as `make serve` starts the gateway."""
         self.port = _free_port()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "functions_framework"],
@@ -56,6 +56,8 @@ class Server:
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
         )
         self.pid = self._process.pid
+        if one_cpu:
+            keep_on_one_cpu(self.pid)
         self._wait_until_it_listens(name)
 
     def _wait_until_it_listens(self, name: str) -> None:

@@ -18,7 +18,7 @@ from types import FrameType
 from urllib.error import URLError
 
 import migrations
-from local.children import die_with_parent
+from local.children import die_with_parent, keep_on_one_cpu
 from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
 from local.settings import LocalSettings, local_settings
 from migrations import MigrationBusy
@@ -118,12 +118,15 @@ def _start_gateway(settings: LocalSettings, database_url: str) -> subprocess.Pop
         "FUNCTION_SOURCE": str(GATEWAY),
         "ENVIRONMENT": os.environ.get("ENVIRONMENT", "local"),
     }
-    return subprocess.Popen(
+    gateway = subprocess.Popen(
         [sys.executable, "-m", "functions_framework"],
         env=environment,
         start_new_session=True,  # Ctrl-C is for us; requests under way are answered before the database ends
         preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
     )
+    if environment.get("WORKERS", "1") == "1":
+        keep_on_one_cpu(gateway.pid)
+    return gateway
 
 
 def _wait_for_answer(settings: LocalSettings, gateway: subprocess.Popen[bytes]) -> None:

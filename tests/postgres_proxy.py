@@ -1,4 +1,4 @@
-"""A TCP proxy before PostgreSQL that understands enough of its protocol to count, and can cut.
+"""A TCP proxy before PostgreSQL that understands enough of its protocol to count, and can cut connections or lose an answer.
 
 Each statement that pg8000 sends in the extended protocol ends in one Sync message, which is one round trip; preparing
 one costs another, once for each connection.
@@ -26,6 +26,7 @@ class PostgresProxy:
         self._lock = threading.Lock()
         self._messages: list[str] = []
         self._sockets: list[socket.socket] = []
+        self._answers_to_lose = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def round_trips(self) -> int:
@@ -41,6 +42,11 @@ class PostgresProxy:
     def forget(self) -> None:
         with self._lock:
             self._messages.clear()
+
+    def lose_next_answer(self) -> None:
+        """Cut the connection on which the server answers next, in place of the answer."""
+        with self._lock:
+            self._answers_to_lose = 1
 
     def cut(self) -> None:
         """Close every connection at once, in both directions."""
@@ -77,12 +83,17 @@ class PostgresProxy:
 
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
         try:
-            while data := source.recv(65536):
+            while (data := source.recv(65536)) and not self._is_to_be_lost():
                 target.sendall(data)
         except OSError:
             pass
         finally:
             _end(source, target)
+
+    def _is_to_be_lost(self) -> bool:
+        with self._lock:
+            lost, self._answers_to_lose = self._answers_to_lose, 0
+        return lost > 0
 
     def _forward_counting(self, source: socket.socket, target: socket.socket) -> None:
         """Forward what a client sends and note the kind of each message; the first one has none."""

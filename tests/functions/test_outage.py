@@ -99,6 +99,35 @@ def test_cut_connections_are_replaced_before_anything_is_sent(database_url):
     proxy.close()
 
 
+NEVER_REPEATED = {"POST /user/create", "POST /user/delete", "PUT /inbox", "POST /inbox", "POST /shareditem"}
+
+
+def test_a_lost_answer_is_asked_for_again_only_where_that_is_harmless(database_url):
+    """The statement has happened, and nobody knows: a repeated take of the inbox, or a second account, would be wrong."""
+    proxy = PostgresProxy(database_url)
+    with Servers(proxy.url, DB_POOL_SIZE="1") as servers:
+        call = Caller(servers, alone=False)
+        for number, (method, path, _body) in enumerate(requests_of(UNKNOWN)):
+            first, second = requests_of(create(call))[number], requests_of(create(call))[number]
+            usual = call(*first).status_code  # its statement is prepared then
+            proxy.lose_next_answer()
+            expected = 503 if f"{method} {path}" in NEVER_REPEATED else usual
+            assert call(*second).status_code == expected, (method, path)
+    proxy.close()
+
+
+def test_a_message_whose_sender_got_no_answer_is_stored_once(database_url):
+    proxy = PostgresProxy(database_url)
+    with Servers(proxy.url, DB_POOL_SIZE="1") as servers:
+        call = Caller(servers, alone=False)
+        user, prepared = create(call), create(call)
+        assert call("PUT", "/inbox", prepared.message()).status_code == 200
+        proxy.lose_next_answer()
+        assert call("PUT", "/inbox", user.message()).status_code == 503
+        assert len(call("POST", "/inbox", user.credentials()).json["inboxMessages"]) == 1
+    proxy.close()
+
+
 def test_sigterm_ends_a_server_soon_and_politely(database_url):
     with Servers(database_url) as servers:
         server = servers["gateway"]

@@ -157,6 +157,14 @@ def test_it_says_in_one_line_where_it_answers(server):
     assert requests.get(f"{server.url}/health/ready", timeout=WAIT_SECONDS).status_code == 200
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot keep a process on a CPU")
+def test_the_gateway_keeps_to_one_cpu_and_the_database_does_not(server):
+    gateway = [child for child in server.descendants() if "functions_framework" in child.cmdline()]
+    assert len(gateway) == 2  # arbiter and worker
+    assert {tuple(process.cpu_affinity()) for process in gateway} == {tuple(gateway[0].cpu_affinity()[:1])}
+    assert server.postmaster().cpu_affinity() == psutil.Process().cpu_affinity()
+
+
 def test_a_second_start_is_quick_and_finds_the_data(serve, used):
     data_dir, account = used
     began = time.monotonic()
