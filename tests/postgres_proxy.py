@@ -1,4 +1,4 @@
-"""A TCP proxy before PostgreSQL that understands enough of its protocol to count, and can cut connections or lose an answer.
+"""A TCP proxy before PostgreSQL that understands enough of its protocol to count, and can cut.
 
 Each statement that pg8000 sends in the extended protocol ends in one Sync message, which is one round trip; preparing
 one costs another, once for each connection.

@@ -103,7 +103,7 @@ NEVER_REPEATED = {"POST /user/create", "POST /user/delete", "PUT /inbox", "POST 
 
 
 def test_a_lost_answer_is_asked_for_again_only_where_that_is_harmless(database_url):
-    """The statement has happened, and nobody knows: a repeated take of the inbox, or a second account, would be wrong."""
+    """The statement has happened, and nobody knows: a second take of an inbox would be wrong."""
     proxy = PostgresProxy(database_url)
     with Servers(proxy.url, DB_POOL_SIZE="1") as servers:
         call = Caller(servers, alone=False)
