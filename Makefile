@@ -8,7 +8,7 @@ BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format demo migrate bench lock clean
+.PHONY: help serve test lint format demo chat migrate backup restore bench package lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,11 +33,23 @@ format: $(READY) ## Bring the code into its format
 demo: $(READY) ## Play the app's story against a running server (BASE_URL)
 	@$(BIN)/python -m local.demo
 
+chat: $(READY) ## Talk with the planner of a running server (BASE_URL); ARGS=--fake needs no server and no key
+	@$(BIN)/python -m local.chat $(ARGS)
+
 migrate: $(READY) ## Bring the database (DATABASE_URL, or the embedded one) to the newest schema
 	@$(BIN)/python -m local.migrate
 
+backup: $(READY) ## Write the database into FILE (backups/liftlog-<now>.dump)
+	@$(BIN)/python -m local.backups backup $(FILE)
+
+restore: $(READY) ## Put the backup FILE in place of the database; clients get 503 meanwhile
+	@$(BIN)/python -m local.backups restore $(FILE)
+
 bench: $(READY) ## Measure every route beside two yardsticks; prints a table
 	@$(BIN)/python -m bench $(ARGS)
+
+package: $(READY) ## Make one deterministic zip for each function in dist/
+	@$(BIN)/python -m scripts.package
 
 lock: $(READY) ## Pin requirements*.in with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt

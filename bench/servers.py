@@ -51,6 +51,7 @@ class Server:
                 "FUNCTION_TARGET": name,
                 "FUNCTION_SOURCE": str(source),
                 "ENVIRONMENT": "local",
+                "THREADS": os.environ.get("THREADS", "66"),  # as `make serve`
             },
             start_new_session=True,  # Ctrl-C is for us
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here

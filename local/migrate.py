@@ -20,7 +20,7 @@ def main() -> int:
                 started.callback(postgres.stop)
                 postgres.start()
                 url = postgres.url
-            before, after = migrations.upgrade(url)
+            before, after = migrations.upgrade(url, rate_limit_url=settings.rate_limit_database_url)
     except (InvalidSetting, DataDirInUse, PostgresFailed, DatabaseUnavailable, migrations.MigrationBusy) as error:
         print(f"make migrate: {error}", file=sys.stderr)
         return 1

@@ -20,9 +20,11 @@ from urllib.error import URLError
 import migrations
 from local.children import die_with_parent, keep_on_one_cpu
 from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
+from local.secrets import CHAT_KEY, WEB_KEY, kept_secret
 from local.settings import LocalSettings, local_settings
 from migrations import MigrationBusy
 from shared.errors import DatabaseUnavailable, InvalidSetting
+from shared.settings import chat_settings, threads_with_chats
 
 GATEWAY = Path(__file__).parent.parent / "functions" / "gateway" / "main.py"
 START_SECONDS = 60.0
@@ -61,14 +63,16 @@ def main() -> int:
 def _serve(settings: LocalSettings, started: ExitStack) -> None:
     postgres: EmbeddedPostgres | None = None
     url = settings.database_url
+    os.environ.setdefault("THREADS", str(threads_with_chats()))
+    chat_settings()  # in the gateway, too few threads would be a traceback
     _wait_for_port(settings)
     if url is None:
         postgres = EmbeddedPostgres(settings.data_dir)
         started.callback(postgres.stop)
         postgres.start()
         url = postgres.url
-    migrations.upgrade(url)
-    gateway = _start_gateway(settings, url)
+    migrations.upgrade(url, rate_limit_url=settings.rate_limit_database_url)
+    gateway = _start_gateway(settings, url, _secrets(settings))
     started.callback(_end, gateway)
     _wait_for_answer(settings, gateway)
     print(f"LiftLog answers on {_base_url(settings)} (Ctrl-C ends it)", flush=True)
@@ -109,8 +113,19 @@ def _wait_for_port(settings: LocalSettings) -> None:
         time.sleep(_CHECK_SECONDS)
 
 
-def _start_gateway(settings: LocalSettings, database_url: str) -> subprocess.Popen[bytes]:
-    environment = os.environ | {
+def _secrets(settings: LocalSettings) -> dict[str, str]:
+    """Return the secrets that a local installation makes for itself unless it is given them. Raises CannotServe."""
+    kept = {"CHAT_TOKEN_KEY": CHAT_KEY, "WEB_AUTH_API_KEY": WEB_KEY}
+    try:
+        return {name: os.environ.get(name) or kept_secret(settings.data_dir, file) for name, file in kept.items()}
+    except OSError as error:
+        raise CannotServe(f"cannot use DATA_DIR {settings.data_dir}: {error.strerror}") from None
+
+
+def _start_gateway(settings: LocalSettings, database_url: str, secrets: dict[str, str]) -> subprocess.Popen[bytes]:
+    environment = {
+        **os.environ,
+        **secrets,
         "DATABASE_URL": database_url,
         "HOST": settings.host,
         "PORT": str(settings.port),

@@ -13,16 +13,18 @@ HIGHEST_PORT = 65_535
 class LocalSettings:
     """Where and on what the development server runs.
 
-    PORT            TCP port of the gateway; default 8080
-    HOST            address it listens on; default 127.0.0.1, 0.0.0.0 lets phones in the same network reach it
-    DATA_DIR        folder of the embedded database; default .data
-    DATABASE_URL    another PostgreSQL (15 or newer) instead of the embedded one
+    PORT                      TCP port of the gateway; default 8080
+    HOST                      address it listens on; default 127.0.0.1, 0.0.0.0 lets phones in the same network reach it
+    DATA_DIR                  folder of the embedded database; default .data
+    DATABASE_URL              another PostgreSQL (15 or newer) instead of the embedded one
+    RATE_LIMIT_DATABASE_URL   where the rate limits are; default the same database
     """
 
     port: int
     host: str
     data_dir: Path
     database_url: str | None
+    rate_limit_database_url: str | None
 
 
 def local_settings() -> LocalSettings:
@@ -35,4 +37,5 @@ def local_settings() -> LocalSettings:
         host=os.environ.get("HOST") or "127.0.0.1",
         data_dir=Path(os.environ.get("DATA_DIR") or ".data").resolve(),
         database_url=os.environ.get("DATABASE_URL") or None,
+        rate_limit_database_url=os.environ.get("RATE_LIMIT_DATABASE_URL") or None,
     )

@@ -5,7 +5,8 @@ waits inside a statement would hold up CREATE INDEX CONCURRENTLY of the one that
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.pool import NullPool
 
+from migrations import rate_limits
 from shared.data.connections import connect
 from shared.errors import DatabaseUnavailable
 
@@ -32,12 +34,17 @@ class MigrationBusy(Exception):
     """Another migrator kept the lock for five minutes."""
 
 
-def upgrade(url: str, revision: str = "head") -> tuple[str | None, str | None]:
+def upgrade(url: str, revision: str = "head", *, rate_limit_url: str | None = None) -> tuple[str | None, str | None]:
     """Bring the database of a `postgresql://` URL to a revision. Return the revisions before and after.
 
     A database that a newer release has migrated stays as it is, so that a rollback passes through its migration step.
+    The rate limits' table is a part of it, and is made in the database of `rate_limit_url`, too, if that is another.
     Raises MigrationBusy, and DatabaseUnavailable where the database refuses or takes too long; safe to repeat then.
     """
+    if rate_limit_url is not None and rate_limit_url != url:
+        with _session(rate_limit_url) as connection:
+            connection.execute(text(rate_limits.TABLE))
+            connection.commit()
     return _migrate(url, command.upgrade, revision)
 
 
@@ -52,6 +59,19 @@ def head() -> str | None:
 
 
 def _migrate(url: str, run: Callable[[Config, str], None], revision: str) -> tuple[str | None, str | None]:
+    with _session(url) as connection:
+        before = _revision(connection)
+        if run is command.upgrade and _is_newer(before):
+            return before, before
+        config = _config()
+        config.attributes["connection"] = connection
+        run(config, revision)
+        return before, _revision(connection)
+
+
+@contextmanager
+def _session(url: str) -> Iterator[Connection]:
+    """Connect as the only migrator. Raises MigrationBusy, DatabaseUnavailable."""
     engine = create_engine(
         "postgresql+pg8000://",
         creator=lambda: connect(url, DbapiConnection, ANSWER_TIMEOUT_SECONDS),
@@ -61,13 +81,7 @@ def _migrate(url: str, run: Callable[[Config, str], None], revision: str) -> tup
         with engine.connect() as connection:  # its end, whatever the reason, is the end of the advisory lock
             _limit(connection)
             _lock(connection)
-            before = _revision(connection)
-            if run is command.upgrade and _is_newer(before):
-                return before, before
-            config = _config()
-            config.attributes["connection"] = connection
-            run(config, revision)
-            return before, _revision(connection)
+            yield connection
     except DBAPIError as error:
         raise DatabaseUnavailable(f"migration: {_reason(error)}") from error
     except (PendingRollbackError, OSError) as error:  # the former is Alembic's second error after the first

@@ -1,6 +1,7 @@
 """The closed family of outcomes that end a request early. `shared.http.problems` maps each class to a status."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 
 class ServiceError(Exception):
@@ -44,6 +45,10 @@ class UnknownSharedItem(ServiceError):
     """The database has no such shared item, or it has expired."""
 
 
+class NotSubscribed(ServiceError):
+    """No store has said that the token belongs to a paid subscription."""
+
+
 class WrongPassword(ServiceError):
     """The user exists and this is not the password; for shared items also: there is no such user."""
 
@@ -52,12 +57,44 @@ class InboxFull(ServiceError):
     """As many messages wait in the inbox as it may hold."""
 
 
+class RateLimited(ServiceError):
+    """As many requests were made within the last 24 hours as may be; `retry_at` is when the next one is possible."""
+
+    def __init__(self, retry_at: datetime) -> None:
+        super().__init__()
+        self.retry_at = retry_at
+
+
+class ModelUnavailable(ServiceError):
+    """The language model could not be asked, or did not answer with what it was asked for."""
+
+
+class ModelRefused(ServiceError):
+    """The language model declines this request; another one may be answered."""
+
+
 class DatabaseUnavailable(ServiceError):
     """The database could not be asked, or could not answer in time. Nothing is known about what it holds."""
 
 
 class InvalidSetting(ServiceError):
     """The service is not configured; the message names the environment variable and what it must be."""
+
+
+class NotOperator(ServiceError):
+    """The request shows neither the operators' token nor an identity that is configured as an operator's."""
+
+
+class ProviderUnavailable(ServiceError):
+    """A service of the cloud that the answer needs could not be asked; the message names it."""
+
+
+class UnknownConnection(ServiceError):
+    """There is no such chat connection, or no longer."""
+
+
+class ChatsFull(ServiceError):
+    """This process holds as many chats as it may."""
 
 
 class Overloaded(ServiceError):

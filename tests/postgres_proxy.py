@@ -59,6 +59,7 @@ class PostgresProxy:
                 continue
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # else the accept that waits takes one more
         self._listener.close()
         self.cut()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import requests
 import yaml
@@ -21,6 +21,7 @@ from shared.data.pool import Database
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+CHAT_TOKEN_KEY = "signs the connection tokens of tests"
 
 
 @cache
@@ -39,21 +40,33 @@ def free_port() -> int:
 class Server:
     """One function in a process of its own."""
 
-    def __init__(self, name: str, **environment: str) -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        name: str,
+        *,
+        source: Path | None = None,
+        python: Path | str = sys.executable,
+        port: int | None = None,
+        stdout: IO[bytes] | None = None,
+        **environment: str,
+    ) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "functions_framework"],
+            [python, "-m", "functions_framework"],
             env=os.environ
             | {
                 "FUNCTION_TARGET": name,
-                "FUNCTION_SOURCE": str(FUNCTIONS / name / "main.py"),
+                "FUNCTION_SOURCE": str(source or FUNCTIONS / name / "main.py"),
                 "HOST": "127.0.0.1",
                 "PORT": str(self.port),
-                "THREADS": "16",
+                "THREADS": "66",
+                "CHAT_TOKEN_KEY": CHAT_TOKEN_KEY,
                 "DB_POOL_SIZE": "16",
+                "LOG_LEVEL": "ERROR",
             }
             | environment,
+            stdout=stdout,
         )
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -78,8 +91,9 @@ class Server:
 class Servers:
     """The functions on one database, each started when it is first asked for."""
 
-    def __init__(self, database_url: str, **environment: str) -> None:
-        self._environment = {"DATABASE_URL": database_url} | environment
+    def __init__(self, database_url: str, *, stdout: IO[bytes] | None = None, **environment: str) -> None:
+        self._stdout = stdout
+        self._environment: dict[str, Any] = {"DATABASE_URL": database_url} | environment
         self._running: dict[str, Server] = {}
         self._starting = threading.Lock()
         self.db = Database(database_url, 4, 30)  # what the servers see, for tests that must look behind them
@@ -87,7 +101,7 @@ class Servers:
     def __getitem__(self, name: str) -> Server:
         with self._starting:
             if name not in self._running:
-                self._running[name] = Server(name, **self._environment)
+                self._running[name] = Server(name, stdout=self._stdout, **self._environment)
             return self._running[name]
 
     def __enter__(self) -> "Servers":

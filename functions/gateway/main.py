@@ -1,4 +1,4 @@
-"""The gateway: all public families in one function. What a laptop runs, a self-hoster, and staging.
+"""The gateway: all families in one function. What a laptop runs, a self-hoster, and staging.
 
 GET /  → a page for a person with a browser; everything else is the families' own
 """
@@ -20,17 +20,13 @@ PAGE = Template((Path(__file__).parent / "page.html").read_text())
 family = Family("gateway")
 
 
-def public_families() -> list[Family]:
-    """Return the families that the manifest calls public, in its order."""
+def families() -> list[Family]:
+    """Return the families of the manifest in its order. The private ones check themselves who may use them."""
     manifest = yaml.safe_load(MANIFEST.read_text())
-    return [
-        import_module(f"functions.{name}.main").family
-        for name, entry in manifest["functions"].items()
-        if entry["access"] == "public"
-    ]
+    return [import_module(f"functions.{name}.main").family for name in manifest["functions"]]
 
 
-family.include(public_families())
+family.include(families())
 
 
 @family.route("GET", "/")

@@ -10,7 +10,7 @@ from flask import Request, Response
 from shared.data import database, readiness
 from shared.http import Family
 
-family = Family("health")
+family = Family("health", is_probe=True)
 
 
 @family.route("GET", "/health")

@@ -6,14 +6,16 @@ import ssl
 import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from pg8000.core import BIND, EXECUTE_MSG, SYNC_MSG, Context
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection as NativeConnection
 from pg8000.native import PreparedStatement
 
-from shared.errors import DatabaseUnavailable
+from shared.data import cloud_sql
+from shared.errors import DatabaseUnavailable, ProviderUnavailable
+from shared.settings import secret
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 15
@@ -71,6 +73,8 @@ class Connection:
             self._native = connect(url, _OneFlight, ANSWER_TIMEOUT_SECONDS)
         except (DatabaseError, InterfaceError, OSError) as error:
             raise DatabaseUnavailable("cannot connect") from error
+        except ProviderUnavailable as error:
+            raise DatabaseUnavailable(str(error)) from error
         self._poller = select.poll()
         self._poller.register(self._native._usock, select.POLLIN)
         self._prepared: dict[str, PreparedStatement] = {}
@@ -91,6 +95,14 @@ class Connection:
         """Tell whether an idle connection is usable: a server that has ended it sent a farewell or closed."""
         return not self._poller.poll(0)
 
+    def notifications(self, seconds: float) -> list[tuple[str, str]]:
+        """Wait so long for notifications, and return channel and payload of each. Raises what pg8000 raises."""
+        if not self._poller.poll(seconds * 1000):
+            return []
+        self.run("SELECT", {})  # pg8000 takes notifications in with the answer to a statement
+        queue = self._native.notifications
+        return [queue.popleft()[1:] for _ in range(len(queue))]
+
     def close(self) -> None:
         """Close, whatever state the connection is in."""
         try:
@@ -102,26 +114,35 @@ class Connection:
 def connect(url: str, connection_class: Callable[..., T], answer_timeout_seconds: float) -> T:
     """Return a new connection of one of pg8000's two kinds, with its time-out for answers. Raises what they raise."""
     parts = urlsplit(url)
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    port = parts.port or 5432
-    folder = query.get("host", "")
-    where: dict[str, Any]
-    if folder.startswith("/"):
-        where = {"unix_sock": f"{folder}/.s.PGSQL.{port}", "timeout": CONNECT_TIMEOUT_SECONDS}
-    else:
-        where = {"sock": _tcp_socket(parts.hostname or "localhost", port), "host": parts.hostname or "localhost"}
-        where["ssl_context"] = _ssl_context(query.get("sslmode", "prefer"), query.get("sslrootcert"))
     connection: Any = connection_class(
         user=unquote(parts.username or "liftlog_backend"),
-        password=unquote(parts.password or ""),
         database=unquote(parts.path.lstrip("/")) or "liftlog_user_data",
         application_name="liftlog",
         startup_params=SESSION_SETTINGS,
-        **where,
+        **_where(parts),
     )
     connection._usock.settimeout(answer_timeout_seconds)  # it still has the few seconds of connecting
     opened: T = connection
     return opened
+
+
+def _where(parts: SplitResult) -> dict[str, Any]:
+    """Return what pg8000 needs to reach the server of a URL, and its password."""
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if parts.scheme == "cloudsql":
+        iam = query.get("iam") == "true"
+        instance = cloud_sql.instance(query.get("instance", ""), query.get("admin", ""), iam=iam)
+        password = None if iam else secret("DATABASE_PASSWORD")  # read anew: it may have been rotated
+        return {"sock": instance.open_socket(CONNECT_TIMEOUT_SECONDS), "ssl_context": False, "password": password}
+    password = unquote(parts.password or "")
+    port = parts.port or 5432
+    folder = query.get("host", "")
+    if folder.startswith("/"):
+        unix_socket = f"{folder}/.s.PGSQL.{port}"
+        return {"unix_sock": unix_socket, "timeout": CONNECT_TIMEOUT_SECONDS, "password": password}
+    host = parts.hostname or "localhost"
+    encryption = _ssl_context(query.get("sslmode", "prefer"), query.get("sslrootcert"))
+    return {"sock": _tcp_socket(host, port), "host": host, "ssl_context": encryption, "password": password}
 
 
 def _tcp_socket(host: str, port: int) -> socket.socket:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from shared.credentials import Credentials
@@ -148,4 +148,34 @@ def _as_json(requests: Sequence[FeedRequest]) -> str:
             }
             for number, request in enumerate(requests)
         ]
+    )
+
+
+def count_expired(db: Database, retention: timedelta) -> int:
+    """Return how many events have expired and were stored at least `retention` ago."""
+    row = db.row(
+        """
+        SELECT count(*) FROM user_events WHERE expiry <= now() AND timestamp <= now() - CAST(:retention AS interval)
+        """,
+        repeatable=True, retention=retention,
+    )  # fmt: skip
+    return int(row[0]) if row else 0
+
+
+def delete_expired(db: Database, retention: timedelta, limit: int) -> int:
+    """Delete events that `count_expired` counts, the longest expired first, and return how many. Waits for nobody."""
+    return len(
+        db.rows(
+            """
+            WITH expired AS (
+                SELECT user_id, id FROM user_events
+                WHERE expiry <= now() AND timestamp <= now() - CAST(:retention AS interval)
+                ORDER BY expiry LIMIT :limit FOR UPDATE SKIP LOCKED
+            )
+            DELETE FROM user_events USING expired
+            WHERE user_events.user_id = expired.user_id AND user_events.id = expired.id RETURNING true
+            """,
+            retention=retention,
+            limit=limit,
+        )
     )

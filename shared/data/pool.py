@@ -12,6 +12,7 @@ from pg8000.exceptions import DatabaseError, InterfaceError
 
 from shared.data.connections import Connection, Row
 from shared.errors import DatabaseUnavailable
+from shared.metrics import registry
 
 PLAN_CHANGED = frozenset({"0A000", "26000"})  # prepared before a migration, or by nobody
 DEADLOCK = "40P01"
@@ -26,7 +27,7 @@ class Database:
         self._pool_timeout_seconds = pool_timeout_seconds
         self._changed = threading.Condition()
         self._idle: list[Connection] = []
-        self._free_places = pool_size
+        self._size = self._free_places = pool_size
 
     def row(self, statement: str, /, *, repeatable: bool = False, **parameters: Any) -> Row | None:
         """Run one statement of at most one row and return it, or None. See `rows`."""
@@ -54,6 +55,16 @@ class Database:
             raise _unavailable(error) from error
         except _Broken as error:
             raise DatabaseUnavailable("connection lost twice") from error
+
+    @property
+    def in_use(self) -> int:
+        """How many connections run a statement now."""
+        with self._changed:
+            return self._size - self._free_places - len(self._idle)
+
+    def connection_apart(self) -> Connection:
+        """Open a connection of its own, outside the pool, for who listens. Raises DatabaseUnavailable."""
+        return Connection(self._url)
 
     def close(self) -> None:
         """Close the idle connections. The pool opens new ones when it is used again."""
@@ -103,8 +114,7 @@ class Database:
                     if self._free_places:
                         self._free_places -= 1
                         break
-                    if not self._changed.wait(deadline - time.monotonic()):
-                        raise DatabaseUnavailable("connection pool exhausted")
+                    self._wait(deadline)
         finally:
             for connection in stale:
                 connection.close()
@@ -113,6 +123,16 @@ class Database:
         except BaseException:
             self._give_back(None)
             raise
+
+    def _wait(self, deadline: float) -> None:
+        """Wait for a change. Raises DatabaseUnavailable at the deadline."""
+        start = time.monotonic()
+        changed = self._changed.wait(deadline - start)
+        registry.count("liftlog_database_pool_waits_total")
+        registry.count("liftlog_database_pool_wait_seconds_total", time.monotonic() - start)
+        if not changed:
+            registry.count("liftlog_database_pool_timeouts_total")
+            raise DatabaseUnavailable("connection pool exhausted")
 
     def _give_back(self, connection: Connection | None) -> None:
         """Return a connection, or its place if it is None."""

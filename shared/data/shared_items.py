@@ -74,3 +74,24 @@ def get(db: Database, item_id: str) -> str:
     if row is None:
         raise UnknownSharedItem
     return str(row[0])
+
+
+def count_expired(db: Database) -> int:
+    """Return how many items have expired."""
+    row = db.row("SELECT count(*) FROM shared_items WHERE expiry <= now()", repeatable=True)
+    return int(row[0]) if row else 0
+
+
+def delete_expired(db: Database, limit: int) -> int:
+    """Delete items that have expired, the longest ago first, and return how many. Waits for nobody."""
+    return len(
+        db.rows(
+            """
+            WITH expired AS (
+                SELECT id FROM shared_items WHERE expiry <= now() ORDER BY expiry LIMIT :limit FOR UPDATE SKIP LOCKED
+            )
+            DELETE FROM shared_items USING expired WHERE shared_items.id = expired.id RETURNING true
+            """,
+            limit=limit,
+        )
+    )

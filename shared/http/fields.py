@@ -7,7 +7,7 @@ need, from which a route's body limit is computed.
 import binascii
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
 )
 _ESCAPED_CHARACTER_BYTES = 6  # JSON's \u0041
+_NUMBER_BYTES = 40  # a double with all its digits, and zeros that some writers add
 _ESCAPED_BASE64 = 1.5  # some writers escape "+" and "/"
 
 
@@ -91,12 +92,16 @@ class Uuid(Field):
 
 
 class Text(Field):
-    """A text of a number of characters, without NUL."""
+    """A text of a number of characters, without NUL; if `example` is given, one that holds what `pattern` finds."""
 
-    def __init__(self, *, min_length: int = 0, max_length: int, **options: Any) -> None:
+    def __init__(
+        self, *, min_length: int = 0, max_length: int, pattern: str = "", example: str = "", **options: Any
+    ) -> None:
         super().__init__(**options)
         self.min_length = min_length
         self.max_length = max_length
+        self.pattern = re.compile(pattern, re.ASCII)
+        self.example = example
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = _text_of(value)
@@ -104,6 +109,8 @@ class Text(Field):
             raise ValidationError(f"must have {self.min_length} to {self.max_length} characters")
         if "\0" in text:
             raise ValidationError("must not hold a NUL character")
+        if self.pattern.search(text) is None:
+            raise ValidationError(f"must be like {self.example}")
         return text
 
     def max_json_bytes(self) -> int:
@@ -179,6 +186,92 @@ class Instant(Field):
 
     def max_json_bytes(self) -> int:
         return 40
+
+
+class Number(Field):
+    """A number within a range."""
+
+    def __init__(self, *, least: float, most: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.least = least
+        self.most = most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValidationError("must be a number")
+        if not self.least <= value <= self.most:
+            raise ValidationError(f"must be from {self.least:g} to {self.most:g}")
+        return value
+
+    def max_json_bytes(self) -> int:
+        return _NUMBER_BYTES
+
+
+class Integer(Number):
+    """A whole number within a range; 3.0 is one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        number = super()._deserialize(value, attr, data, **kwargs)
+        if number != int(number):
+            raise ValidationError("must be a whole number")
+        return int(number)
+
+
+class Flag(Field):
+    """true or false."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false")
+        return value
+
+    def max_json_bytes(self) -> int:
+        return len("false")
+
+
+class Enum(Field):
+    """One of some names, whatever its case, or its place among them, counted from 0, as .NET writes enums."""
+
+    def __init__(self, names: Sequence[str], **options: Any) -> None:
+        super().__init__(**options)
+        self.names = tuple(names)
+        self._by_spelling: dict[Any, str] = {name.lower(): name for name in names} | dict(enumerate(names))
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        spelling = value.lower() if isinstance(value, str) else value
+        if isinstance(spelling, str) or type(spelling) is int:  # neither true nor 1.0, which are dict keys like 1
+            name = self._by_spelling.get(spelling)
+            if name is not None:
+                return name
+        raise ValidationError(f"must be one of {', '.join(self.names)}")
+
+    def max_json_bytes(self) -> int:
+        return max(map(len, self.names)) * _ESCAPED_CHARACTER_BYTES
+
+
+class Map(Field):
+    """An object whose names are free texts of a length, without NUL, and whose values are of one kind."""
+
+    def __init__(
+        self, element: marshmallow.fields.Field[Any], *, max_name_length: int, max_items: int, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.key = Text(min_length=1, max_length=max_name_length)
+        self.element = element
+        self.max_items = max_items
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("must be an object")
+        if len(value) > self.max_items:
+            raise ValidationError(f"must have at most {self.max_items} members")
+        # a fault is told of the whole, since its name may be one that must not be repeated
+        return {str(self.key.deserialize(name)): self.element.deserialize(each) for name, each in value.items()}
+
+    def max_json_bytes(self) -> int:
+        return self.max_items * (needed_bytes(self.key) + needed_bytes(self.element) + 6)
 
 
 class Array(marshmallow.fields.List[Any]):

@@ -1,37 +1,48 @@
 """Errors become `application/problem+json` (RFC 9457) here and nowhere else.
 
 404 and 401 are destructive in installed apps (they delete their account or drop a friend), so only errors by which the
-database itself spoke may have them, and a path that no route has.
+database itself spoke may have them, and a path that no route has. NotSubscribed is on routes of the planner alone.
 """
 
-import logging
+from datetime import timedelta
 
 from flask import Response
+from werkzeug.http import http_date
 
 from shared import errors
 from shared.http.responses import json_response
 
-log = logging.getLogger(__name__)
-
 RETRY_SOON = {"Retry-After": "2"}  # seconds
 RETRY_LATER = {"Retry-After": "3600"}
-OURS = 503  # the status of every fault that is not the client's
+_LESS_THAN_A_SECOND = timedelta(microseconds=999_999)
 
 # class: status, type, title, further headers
 PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] = {
     errors.InvalidRequest: (400, "invalid-request", "The request is not valid.", {}),
     errors.WrongPassword: (401, "wrong-password", "The credentials are wrong.", {}),
+    errors.NotOperator: (
+        401, "not-operator", "Operators only.", {"WWW-Authenticate": 'Basic realm="LiftLog operators"'},
+    ),
+    errors.NotSubscribed: (
+        401, "not-subscribed", "A subscription is needed.", {"WWW-Authenticate": "Bearer"},  # RFC 9110 §11.6.1
+    ),
     errors.UnknownUser: (404, "unknown-user", "There is no such user.", {}),
     errors.UnknownSharedItem: (404, "unknown-shared-item", "There is no such shared item.", {}),
     errors.UnknownPath: (404, "unknown-path", "There is nothing at this path.", {}),
+    errors.UnknownConnection: (404, "unknown-connection", "There is no such connection.", {}),
     errors.MethodNotAllowed: (405, "method-not-allowed", "The path does not take this method.", {}),
     errors.BodyTooLarge: (413, "body-too-large", "The body is larger than this request can need.", {}),
     errors.UnsupportedEncoding: (415, "unsupported-encoding", "Bodies must not be compressed.", {}),
+    errors.ModelRefused: (422, "model-refused", "The planner declines the request.", {}),
     errors.InboxFull: (429, "inbox-full", "The inbox is full.", RETRY_LATER),
+    errors.RateLimited: (429, "rate-limited", "There were too many requests.", {}),
     errors.DatabaseUnavailable: (
         503, "database-unavailable", "The service cannot reach its data.", RETRY_SOON,
     ),
+    errors.ModelUnavailable: (503, "model-unavailable", "The planner cannot answer now.", RETRY_SOON),
     errors.InvalidSetting: (503, "not-configured", "The service is not configured.", RETRY_SOON),
+    errors.ProviderUnavailable: (503, "provider-unavailable", "A service that is needed does not answer.", RETRY_SOON),
+    errors.ChatsFull: (503, "chats-full", "There are too many chats.", RETRY_SOON),
     errors.Overloaded: (503, "overloaded", "The service is busy.", RETRY_SOON),
 }  # fmt: skip
 
@@ -45,18 +56,17 @@ def problem_response(error: errors.ServiceError) -> Response:
         body["errors"] = [{"field": field, "message": message} for field, message in error.errors.items()]
     else:
         body["detail"] = (type(error).__doc__ or title).split("\n")[0]
-    if status == OURS:
-        log.error("%s: %s", slug, error)  # the message names a cause or a variable, never a value
     response = json_response(body, status, "application/problem+json")
     response.headers.update(headers)
     if isinstance(error, errors.MethodNotAllowed):
         response.headers["Allow"] = error.allowed
+    if isinstance(error, errors.RateLimited):
+        response.headers["Retry-After"] = http_date(error.retry_at + _LESS_THAN_A_SECOND)  # whole seconds, cut
     return response
 
 
 def crash_response() -> Response:
-    """Return the answer to a bug of ours. The traceback goes to the log, never to the client."""
-    log.exception("unhandled exception")
+    """Return the answer to a bug of ours. What it was goes to the log, never to the client."""
     body = {
         "type": "urn:liftlog:problem:internal-error", "title": "The service has a fault.", "status": 500,
         "detail": "The fault has been logged.",

@@ -37,9 +37,18 @@ def compress(request: Request, response: Response) -> None:
     response.headers["Content-Encoding"] = "gzip"
 
 
-def allow_any_origin(response: Response) -> None:
-    """Let web builds of the app, whatever their origin, read the answer."""
+def allow_any_origin(request: Request, response: Response, *, credentials: bool) -> None:
+    """Let web builds of the app, whatever their origin, read the answer.
+
+    Browsers that were told to send credentials want to read their own origin there (Fetch Standard, "CORS protocol and
+    credentials").
+    """
     response.headers.extend(_ANY_ORIGIN)
+    origin = request.headers.get("Origin")
+    if credentials and origin is not None:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.vary.add("Origin")
 
 
 def preflight(request: Request) -> Response:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import operators
 from tests.servers import FUNCTIONS, manifest
 
 
@@ -28,10 +29,11 @@ def test_every_row_is_complete(name):
     assert entry["access"] in {"public", "private"}
 
 
-def test_the_gateway_serves_exactly_what_is_public():
-    gateway = import_module("functions.gateway.main").family
-    public = [route for entry in manifest().values() if entry["access"] == "public" for route in entry["routes"]]
-    assert [str(route) for route in gateway.routes()] == [*public, "GET /"]
+def test_the_gateway_serves_all_and_asks_operators_who_they_are():
+    routes = import_module("functions.gateway.main").family.routes()
+    assert [str(route) for route in routes] == [*(r for entry in manifest().values() for r in entry["routes"]), "GET /"]
+    private = [route for entry in manifest().values() if entry["access"] == "private" for route in entry["routes"]]
+    assert [str(route) for route in routes if route.guard is operators.authorize] == private
 
 
 def test_no_two_functions_share_a_first_path_segment_and_a_method():

@@ -1,9 +1,12 @@
 """How often each route asks the database: one statement in one round trip, counted on the wire."""
 
+import json
 from uuid import uuid4
 
 import pytest
 
+from local.model_server import ModelServer, Text
+from tests.plans import plan_v1
 from tests.postgres_proxy import PostgresProxy
 from tests.servers import Caller, Servers, manifest
 from tests.users import EPOCH, User, base64
@@ -17,9 +20,16 @@ def proxy(database_url):
 
 
 @pytest.fixture(scope="module")
-def counted(proxy):
+def model_server():
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def counted(proxy, model_server):
     """Return a function that sends a request to a gateway whose one connection runs through the proxy."""
-    with Servers(proxy.url, DB_POOL_SIZE="1") as servers:
+    planner = {"WEB_AUTH_API_KEY": "key", "OPENAI_BASE_URL": model_server.base_url}
+    with Servers(proxy.url, DB_POOL_SIZE="1", **planner) as servers:
         yield Caller(servers, alone=False)
 
 
@@ -29,6 +39,14 @@ def user(counted):
     return User(created["id"], created["lookup"], created["password"])
 
 
+SUBSCRIBED = {"Authorization": "Web key"}
+PLAN_WISHES = {
+    "gender": "Other", "weightRange": "70-80", "age": 30, "daysPerWeek": 3, "goals": ["Strength"],
+    "experience": "Beginner",
+}  # fmt: skip
+SESSION_WISHES = {"areasToWorkout": ["Chest"], "volume": 50, "exerciseToKilograms": {}}
+# what the model answers to the routes that ask it
+ANSWERS = {"POST /ai/workout": plan_v1(), "POST /ai/session": plan_v1()["sessions"][0]}
 # route: how a user builds path and body; how many statements
 STATEMENTS = {
     "POST /user/create": (lambda _: ("/user/create", {}), 1),
@@ -44,6 +62,16 @@ STATEMENTS = {
     "POST /inbox": (lambda user: ("/inbox", user.credentials()), 1),
     "POST /shareditem": (lambda user: ("/shareditem", user.shared_item()), 1),
     "GET /shareditem/{item_id}": (lambda _: ("/shareditem/nothing", None), 1),
+    "POST /ai/workout": (lambda _: ("/ai/workout", {"attributes": PLAN_WISHES}), 1),
+    "POST /ai/session": (lambda _: ("/ai/session", {"attributes": SESSION_WISHES}), 1),
+    "POST /ai-chat/negotiate": (lambda _: ("/ai-chat/negotiate", None), 0),
+    "GET /ai-chat": (lambda _: ("/ai-chat?id=forged", None), 0),
+    "POST /ai-chat": (lambda _: ("/ai-chat?id=forged", None), 0),
+    "DELETE /ai-chat": (lambda _: ("/ai-chat?id=forged", None), 0),
+    "POST /ai-chat-v2/negotiate": (lambda _: ("/ai-chat-v2/negotiate", None), 0),
+    "GET /ai-chat-v2": (lambda _: ("/ai-chat-v2?id=forged", None), 0),
+    "POST /ai-chat-v2": (lambda _: ("/ai-chat-v2?id=forged", None), 0),
+    "DELETE /ai-chat-v2": (lambda _: ("/ai-chat-v2?id=forged", None), 0),
     "GET /health": (lambda _: ("/health", None), 0),
     "GET /health/ready": (lambda _: ("/health/ready", None), 1),
 }
@@ -55,16 +83,19 @@ def test_every_public_route_is_counted():
 
 
 @pytest.mark.parametrize("route", STATEMENTS)
-def test_a_route_sends_so_many_statements_each_in_one_round_trip(route, counted, proxy, user):
+def test_a_route_sends_so_many_statements_each_in_one_round_trip(route, counted, proxy, model_server, user):
     build, expected = STATEMENTS[route]
     method = route.split(" ")[0]
     path, body = build(user)
-    counted(method, path, body)  # prepares
+    if route in ANSWERS:
+        for _ in range(2):
+            model_server.script(Text(json.dumps(ANSWERS[route]), piece_characters=500))
+    counted(method, path, body, headers=SUBSCRIBED)  # prepares
     if route == "POST /user/delete":
         created = counted("POST", "/user/create", {}).json
         body = User(created["id"], created["lookup"], created["password"]).account()
     proxy.forget()
-    assert counted(method, path, body).status_code in {200, 404}
+    assert counted(method, path, body, headers=SUBSCRIBED).status_code in {200, 404}
     assert (proxy.statements(), proxy.round_trips()) == (expected, expected)
 
 

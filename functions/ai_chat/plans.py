@@ -1,0 +1,209 @@
+"""Workout plans that the model makes with its one tool, while they are generated and when they are finished.
+
+Version 1 is what /ai-chat shows, once, complete; version 2 what /ai-chat-v2 shows again and again. An unfinished plan
+is always an object that apps can show: nothing in it is null, cut or guessed at, except that free text may go on.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import jiter
+
+from shared.ai import blueprints
+from shared.ai.shapes import MISSING, Array, Choice, Flag, Integer, Mismatch, Object, OneOf, Text, Token, strict_schema
+
+TOOL_NAME = "create_workout_plan"
+PLAN_VERSION = 3
+BLUEPRINT_VERSION = 3
+SESSION_VERSION = 6
+_NUMBER_CHARACTERS = "+-.0123456789Ee"
+
+
+class InvalidPlan(Exception):
+    """The finished plan is none. The message is a path, without a value."""
+
+
+def _not_reversed(reps: dict[str, Any]) -> bool:
+    return bool(reps["min"] <= reps["max"])
+
+
+_NAME_OF_EXERCISE = Text("name of the exercise; the user's own spelling where the user gave one", may_be_empty=False)
+_NOTES = Text("short advice, or empty")
+_DURATION = Token("ISO 8601 duration, like PT90S", r"PT(?=\d)(\d{1,4}H)?(\d{1,4}M)?(\d{1,5}(\.\d{1,3})?S)?")
+_DECIMAL = Token("a decimal number as text, like 2.5", r"\d{1,7}(\.\d{1,4})?")
+
+_REST = Object("RestBetweenSets", {"minRest": _DURATION, "maxRest": _DURATION, "failureRest": _DURATION})
+_REPS = Object(
+    "Reps",
+    {
+        "min": Integer("fewest repetitions", 1, 1000),
+        "max": Integer("most repetitions; as min if they are fixed", 1, 1000),
+    },
+    rule=_not_reversed,
+)
+_RULE = Object(
+    "ProgressionRule",
+    {
+        "axis": Choice(("reps", "load")),
+        "step": _DECIMAL,
+        "scope": OneOf(
+            {
+                "allSets": Object("AllSets", {"type": Choice(("allSets",))}),
+                "lowestSets": Object(
+                    "LowestSets", {"type": Choice(("lowestSets",)), "pick": Choice(("first", "middle", "last", "all"))}
+                ),
+            }
+        ),
+        "ceiling": _DECIMAL,
+        "onCeiling": Choice(("reset",)),
+        "trigger": Choice(("allSetsMetTarget",)),
+    },
+    optional=frozenset({"ceiling", "onCeiling"}),
+)
+_WEIGHTED = Object(
+    "WeightedExercise",
+    {
+        "type": Choice(("WeightedExerciseBlueprint",)),
+        "name": _NAME_OF_EXERCISE,
+        "plannedSets": Array(Object("PlannedSet", {"reps": _REPS}), 1, 30),
+        "restBetweenSets": _REST,
+        "supersetWithNext": Flag("whether it alternates with the exercise after it"),
+        "notes": _NOTES,
+        "link": blueprints.LINK,
+        "progression": Array(_RULE, 0, 10),
+        "resistance": Choice(("none", "external", "bodyweight")),
+    },
+    defaults={"supersetWithNext": False, "notes": "", "link": "", "progression": []},
+)
+_DISTANCE = Object("DistanceValue", {"value": _DECIMAL, "unit": Choice(("metre", "yard", "mile", "kilometre"))})
+_CARDIO_SET = Object(
+    "CardioSet",
+    {
+        "target": OneOf(
+            {
+                "time": Object("Time", {"type": Choice(("time",)), "value": _DURATION}),
+                "distance": Object("Distance", {"type": Choice(("distance",)), "value": _DISTANCE}),
+            }
+        ),
+        "trackDuration": Flag("whether the app records the time"),
+        "trackDistance": Flag("whether the app records the distance"),
+        "trackResistance": Flag("whether the app records the machine's resistance"),
+        "trackIncline": Flag("whether the app records the incline"),
+        "trackWeight": Flag("whether the app records a carried weight"),
+        "trackSteps": Flag("whether the app records steps"),
+        "restBetweenSets": _REST,
+    },
+    optional=frozenset({"restBetweenSets"}),
+)
+_CARDIO = Object(
+    "CardioExercise",
+    {
+        "type": Choice(("CardioExerciseBlueprint",)),
+        "name": _NAME_OF_EXERCISE,
+        "sets": Array(_CARDIO_SET, 1, 30),
+        "notes": _NOTES,
+        "link": blueprints.LINK,
+    },
+    defaults={"notes": "", "link": ""},
+)
+_SESSION = Object(
+    "Session",
+    {
+        "name": Text("name of the session", may_be_empty=False),
+        "exercises": Array(OneOf({"WeightedExerciseBlueprint": _WEIGHTED, "CardioExerciseBlueprint": _CARDIO}), 1, 40),
+        "notes": Text("short advice for the whole session, or empty"),
+    },
+    constants={"version": SESSION_VERSION},
+    defaults={"notes": ""},
+)
+_BLUEPRINT = Object(
+    "Blueprint",
+    {
+        "name": Text("name of the plan in the app", may_be_empty=False),
+        "sessions": Array(_SESSION, 1, 28),
+        "lastEdited": Token("date, like 2026-01-31", r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"),
+    },
+    unasked=frozenset({"lastEdited"}),  # the model does not know the date
+    constants={"version": BLUEPRINT_VERSION},
+)
+_PLAN = Object(
+    "Plan",
+    {
+        "name": Text("short name of the plan", may_be_empty=False),
+        "description": Text("what the plan is for and how to follow it, in a few sentences"),
+        "blueprint": _BLUEPRINT,
+    },
+    constants={"version": PLAN_VERSION},
+    defaults={"description": ""},
+)
+_SHAPES = {1: blueprints.PLAN, 2: _PLAN}
+
+
+def tool(version: int) -> dict[str, Any]:
+    """Return the model's one tool."""
+    return {
+        "type": "function",
+        "function": {
+            "name": TOOL_NAME,
+            "description": "Shows the user a workout plan, which the app can then adopt. Always give the whole plan.",
+            "strict": True,
+            "parameters": strict_schema(_SHAPES[version]),
+        },
+    }
+
+
+def message(plan: dict[str, Any], version: int) -> dict[str, Any]:
+    """Return the plan as the app receives it."""
+    return {"type": "chatPlan", "plan": plan} if version == 1 else {"type": "chatPlan", **plan}
+
+
+def finished(arguments: str, version: int, said: str) -> dict[str, Any]:
+    """Return the plan that a finished tool call holds. Raises InvalidPlan.
+
+    `said` is everything that the user said: links from elsewhere are left out.
+    """
+    try:
+        value = jiter.from_json(arguments.encode(), allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError:
+        raise InvalidPlan("not JSON") from None
+    try:
+        plan: dict[str, Any] = _SHAPES[version].accept(value)
+    except Mismatch as fault:
+        raise InvalidPlan(str(fault)) from None
+    _drop_foreign_links(plan, said)
+    if version != 1:
+        plan["blueprint"].setdefault("lastEdited", datetime.now(UTC).date().isoformat())
+    return plan
+
+
+def unfinished(arguments: str, said: str) -> dict[str, Any] | None:
+    """Return what a tool call that is still coming in shows of a plan of version 2; None before there is anything.
+
+    Each call parses the whole text, so callers space them.
+    """
+    text = _without_open_number(arguments).encode()
+    try:
+        whole = jiter.from_json(text, partial_mode=True)
+        cut = jiter.from_json(text, partial_mode="trailing-strings")
+    except ValueError:
+        return None
+    shown = _PLAN.show(cut, whole)
+    if shown is MISSING:
+        return None
+    plan: dict[str, Any] = {"name": "", "description": "", "blueprint": {}} | shown
+    _drop_foreign_links(plan, said)
+    return plan
+
+
+def _without_open_number(arguments: str) -> str:
+    """Leave out a number at the end, to which digits may still be added."""
+    text = arguments.rstrip(_NUMBER_CHARACTERS)
+    return text if text.rstrip().endswith((":", ",", "[")) else arguments
+
+
+def _drop_foreign_links(plan: dict[str, Any], said: str) -> None:
+    """Empty links that the user did not give: the model may have made them up, or been talked into them."""
+    for session in plan.get("blueprint", plan).get("sessions", ()):
+        for exercise in session.get("exercises", ()):
+            if exercise.get("link") and exercise["link"] not in said:
+                exercise["link"] = ""

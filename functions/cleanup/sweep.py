@@ -1,0 +1,109 @@
+"""One run of the cleanup: small batches with pauses as long as they took, so that nobody else waits for it.
+
+Two runs at once share the work (each skips what the other has locked), and one that dies has done what it did.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from shared.data import chats, database, events, metric_buckets, rate_limit_database, rate_limits, shared_items
+from shared.settings import CleanupSettings
+
+BATCH_ROWS = 1000
+METRICS_TO_HOURS, METRICS_KEPT = timedelta(days=1), timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that is removed when its time has come."""
+
+    name: str
+    count: Callable[[], int]  # what a run would remove now
+    delete: Callable[[int], int]  # takes the most rows; returns how many those were
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did, or would do."""
+
+    deleted: dict[str, int]
+    remaining: bool
+
+
+def tasks(settings: CleanupSettings) -> list[Task]:
+    """Return everything that expires."""
+    db, limits = database(), rate_limit_database()
+    retention = timedelta(days=settings.event_retention_days)
+    return [
+        Task(
+            "user_events",
+            lambda: events.count_expired(db, retention),
+            lambda limit: events.delete_expired(db, retention, limit),
+        ),
+        Task(
+            "shared_items",
+            lambda: shared_items.count_expired(db),
+            lambda limit: shared_items.delete_expired(db, limit),
+        ),
+        Task(
+            "rate_limits",
+            lambda: rate_limits.count_stale(limits),
+            lambda limit: rate_limits.delete_stale(limits, limit),
+        ),
+        Task("chats", lambda: chats.count_stale(db), lambda limit: chats.delete_stale(db, limit)),
+        Task(
+            "metric_minutes",
+            lambda: metric_buckets.count_foldable(db, METRICS_TO_HOURS),
+            lambda limit: metric_buckets.fold(db, older_than=METRICS_TO_HOURS, limit=limit),
+        ),
+        Task(
+            "metric_hours",
+            lambda: metric_buckets.count_retirable(db, METRICS_KEPT),
+            lambda limit: metric_buckets.retire(db, older_than=METRICS_KEPT, limit=limit),
+        ),
+    ]
+
+
+def count(work: list[Task]) -> Outcome:
+    """Return what a run would remove, and remove nothing."""
+    found = {task.name: task.count() for task in work}
+    return Outcome(found, remaining=any(found.values()))
+
+
+def run(work: list[Task], *, limit: int, seconds: float) -> Outcome:
+    """Remove at most `limit` rows within about so many seconds. `remaining` tells whether there was more."""
+    deadline = time.monotonic() + seconds
+    deleted: dict[str, int] = {}
+    left = limit
+    for task in work:
+        deleted[task.name] = 0
+        for batch in _batches(task, left, deadline):
+            deleted[task.name] += batch
+            left -= batch
+            if left == 0 or time.monotonic() >= deadline:
+                return Outcome(deleted, remaining=count(work).remaining)
+    return Outcome(deleted, remaining=False)
+
+
+def _batches(task: Task, limit: int, deadline: float) -> Iterator[int]:
+    """Remove batch by batch; yield how many rows each had, until one is not full."""
+    asked = removed = min(BATCH_ROWS, limit)
+    while removed == asked:
+        start = time.monotonic()
+        removed = task.delete(asked)
+        yield removed
+        limit -= removed
+        asked = min(BATCH_ROWS, limit)
+        if removed == asked:
+            time.sleep(max(0.0, min(time.monotonic() - start, deadline - time.monotonic())))
+
+
+def as_json(outcome: Outcome, *, dry_run: bool, seconds: float) -> dict[str, Any]:
+    """Return the answer's form."""
+    return {
+        "deleted": outcome.deleted, "remaining": outcome.remaining, "duration_ms": round(seconds * 1000, 1),
+        "dry_run": dry_run,
+    }  # fmt: skip

@@ -1,0 +1,85 @@
+"""The metrics in Prometheus' text format, written by Prometheus' own library."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from flask import Response, request
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from functions.metrics import summaries
+from shared.metrics import LATENCY_BOUNDS_MS
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+HELP = {
+    "liftlog_http_requests_total": "Requests answered, by route and status.",
+    summaries.DURATION: "Time from a request's first line to its answer.",
+    "liftlog_errors_total": "Requests that ended in an error, by its kind.",
+    "liftlog_http_requests_in_flight": "Requests being answered.",
+    "liftlog_instances": "Instances that counted something in the last two minutes.",
+    "liftlog_database_connections": "Connections of all clients of the database, as it counts them.",
+    "liftlog_database_pool_size": "Most connections that the instances may open.",
+    "liftlog_database_pool_in_use": "Connections that run a statement.",
+    "liftlog_database_pool_waits_total": "Waits for a free connection.",
+    "liftlog_database_pool_wait_seconds_total": "Time spent waiting for a free connection.",
+    "liftlog_database_pool_timeouts_total": "Requests that got no connection in time: connection pool exhausted.",
+    "liftlog_process_memory_percent": "Resident memory of the instance that uses most, of its limit.",
+    "liftlog_process_cpu_percent": "CPU time of the busiest instance, of its limit.",
+}
+_BOUNDS = [*(f"{bound / 1000:g}" for bound in LATENCY_BOUNDS_MS), "+Inf"]
+
+
+def wants_json() -> bool:
+    """Tell whether the client would rather have JSON."""
+    return request.accept_mimetypes.best_match(["text/plain", "application/json"]) == "application/json"
+
+
+def text(counts: dict[str, float], gauges: dict[str, float]) -> Response:
+    """Return all counters, histograms and gauges."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Metrics(counts, gauges))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE)
+
+
+class _Metrics(Collector):
+    def __init__(self, counts: dict[str, float], gauges: dict[str, float]) -> None:
+        self._samples = list(summaries.samples(counts))
+        self._gauges = list(summaries.samples(gauges))
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._counters()
+        yield self._durations()
+        for name in sorted({sample.name for sample in self._gauges}):
+            taken = [sample for sample in self._gauges if sample.name == name]
+            metric = GaugeMetricFamily(name, HELP.get(name, name), labels=sorted(taken[0].labels))
+            for sample in taken:
+                metric.add_metric([value for _, value in sorted(sample.labels.items())], sample.value)
+            yield metric
+
+    def _counters(self) -> Iterator[Metric]:
+        by_name: dict[str, list[summaries.Sample]] = defaultdict(list)
+        for sample in self._samples:
+            if not sample.name.startswith(summaries.DURATION):
+                by_name[sample.name].append(sample)
+        for name, taken in sorted(by_name.items()):
+            labels = sorted(taken[0].labels)
+            metric = CounterMetricFamily(name, HELP.get(name, name), labels=labels)
+            for sample in taken:
+                metric.add_metric([sample.labels[label] for label in labels], sample.value)
+            yield metric
+
+    def _durations(self) -> Metric:
+        labels = ["function", "method", "route"]
+        found: dict[tuple[str, ...], summaries.Latencies] = defaultdict(summaries.Latencies)
+        for sample in self._samples:
+            if sample.name.startswith(summaries.DURATION):
+                found[tuple(sample.labels[label] for label in labels)].add(sample)
+        metric = HistogramMetricFamily(summaries.DURATION, HELP[summaries.DURATION], labels=labels)
+        for values, histogram in sorted(found.items()):
+            below, buckets = 0.0, []
+            for bound in _BOUNDS:
+                below += histogram.buckets.get(bound, 0.0)
+                buckets.append((bound, below))
+            metric.add_metric(values, buckets, histogram.sum_seconds)
+        return metric

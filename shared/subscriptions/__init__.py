@@ -1,0 +1,82 @@
+"""Who may use the planner: whoever presents a token that belongs to a paid subscription, in one of four stores.
+
+    Authorization: [Bearer ]{Store} {token}      Store: Web, RevenueCat, Google, Apple, whatever its case
+
+Each store is a module with one function, `paid_until(token)`. What a store says yes to is remembered for up to five
+minutes and never past the subscription's end, so that a chat does not ask at each message. A no is never remembered.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from gunicorn.config import LimitRequestFieldSize
+
+from shared.errors import NotSubscribed
+from shared.subscriptions import apple, google_play, revenuecat, web
+from shared.subscriptions.memory import Memory
+from shared.subscriptions.outcomes import Refused
+
+log = logging.getLogger(__name__)
+
+PaidUntil = Callable[[str], datetime]  # the subscription's end, UTC; raises Refused
+
+STORES: dict[str, PaidUntil] = {
+    "web": web.paid_until,
+    "revenuecat": revenuecat.paid_until,
+    "google": google_play.paid_until,
+    "apple": apple.paid_until,
+}
+WEB_DAILY_REQUESTS, DAILY_REQUESTS = 100, 20  # in any 24 hours, of the REST routes
+
+LONGEST_HEADER_BYTES = 64 * 1024
+# An App Store receipt passes gunicorn's 8190 bytes, and functions-framework has no option for it. Functions are loaded
+# before their server is configured.
+LimitRequestFieldSize.default = LONGEST_HEADER_BYTES
+
+_memory = Memory()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """Whose request this is, as far as anybody needs to know."""
+
+    store: str  # web, revenuecat, google or apple
+    key: str  # upper-case hex SHA-256 of the token, under which the rate limits count; the token is kept nowhere
+
+    @property
+    def daily_requests(self) -> int:
+        """How many requests to the REST routes the store's subscribers have in any 24 hours."""
+        return WEB_DAILY_REQUESTS if self.store == "web" else DAILY_REQUESTS
+
+
+def authenticate(authorization: str | None) -> Subscriber:
+    """Return the subscriber whom an Authorization header proves. Raises NotSubscribed, also where a store fails."""
+    store, token = _store_and_token(authorization or "")
+    subscriber = Subscriber(store, hashlib.sha256(token.encode()).hexdigest().upper())
+    if not _memory.holds(subscriber):
+        _memory.add(subscriber, _ask(store, token))
+    return subscriber
+
+
+def _store_and_token(authorization: str) -> tuple[str, str]:
+    parts = [part for part in authorization.split(" ") if part]
+    if parts and parts[0].lower() == "bearer":
+        del parts[0]
+    if len(parts) != 2 or parts[0].lower() not in STORES:
+        raise NotSubscribed
+    return parts[0].lower(), parts[1]
+
+
+def _ask(store: str, token: str) -> datetime:
+    """Return the end of the token's subscription. What the store said is one event of the log, for metrics."""
+    try:
+        paid_until = STORES[store](token)
+    except Refused as refused:
+        event = {"store": store, "outcome": refused.outcome, "reason": str(refused)}
+        log.log(refused.level, "subscription refused", extra=event)
+        raise NotSubscribed from None
+    log.info("subscription accepted", extra={"store": store, "outcome": "paid"})
+    return paid_until

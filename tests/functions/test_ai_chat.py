@@ -1,0 +1,358 @@
+"""The chat hubs as apps meet them: the official SignalR client, over WebSockets and over long polling."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from local.model_server import HttpError, Stall, Text, ToolCall
+from tests.hub_clients import Driver, poll
+from tests.plans import plan, plan_v1
+
+TRANSPORTS = ["WebSockets", "LongPolling"]
+V1, V2 = "/ai-chat", "/ai-chat-v2"
+PLAN_VERSION = 3
+LONG_TEXT = "Three days a week are plenty for a beginner."
+
+
+@pytest.fixture(params=TRANSPORTS)
+def connect(request, driver, chat_server):
+    """Return a function that connects to a hub, and ends the connection afterwards."""
+    opened = []
+
+    def start(hub=V2, **options):
+        connection = driver.connect(chat_server.url + hub, request.param, **options)
+        connection.wait_for("connected")
+        opened.append(connection)
+        return connection
+
+    yield start
+    for connection in opened:
+        connection.stop()
+
+
+def asked(model, number):
+    """The conversation that the model was sent with its request of that number, without the instructions."""
+    return model.wait_for_request(number).body["messages"][1:]
+
+
+def said(model, number):
+    return [message["content"] for message in asked(model, number)]
+
+
+# turns
+
+
+@pytest.mark.parametrize("hub", [V1, V2])
+def test_a_text_grows_until_the_call_completes(connect, model, hub):
+    chat = connect(hub)
+    model.script(Text(LONG_TEXT, pause_seconds=0.03))
+    assert chat.invoke("SendMessage", "How often?", PLAN_VERSION) is None
+    assert len(chat.texts) > 1
+    assert all(later.startswith(earlier) for earlier, later in pairwise(chat.texts))
+    assert chat.texts[-1] == LONG_TEXT
+    assert chat.events[-1] == "completed"
+    assert said(model, 1) == ["How often?"]
+
+
+def test_introduce_asks_the_model_in_the_locale_and_the_unit(connect, model):
+    assert connect(V1).invoke("Introduce", "de-DE") is None
+    assert "de-DE" in said(model, 1)[0]
+    assert connect(V2).invoke("Introduce", "nonsense", PLAN_VERSION, "kilograms") is None
+    assert "en-AU" in said(model, 2)[0]
+    assert "kilograms" in said(model, 2)[0]
+
+
+def test_a_plan_grows_and_then_is_whole(connect, model):
+    chat = connect(V2)
+    model.script(ToolCall(plan(), fragment_characters=20, pause_seconds=0.01))
+    assert chat.invoke("SendMessage", "A plan, please", PLAN_VERSION) is None
+    plans = [message for message in chat.messages if message["type"] == "chatPlan"]
+    assert len(plans) > 1
+    for shown in plans:
+        assert {"type", "name", "description", "blueprint", "version"} == set(shown)
+        assert "null" not in json.dumps(shown)
+    assert plans[-1]["version"] == PLAN_VERSION
+    assert plans[-1]["blueprint"]["sessions"][0]["name"] == "Push"
+
+
+def test_the_first_apps_get_a_plan_once(connect, model):
+    chat = connect(V1)
+    model.script(ToolCall(plan_v1(), fragment_characters=20, pause_seconds=0.01))
+    assert chat.invoke("SendMessage", "A plan, please") is None
+    (message,) = [message for message in chat.messages if message["type"] == "chatPlan"]
+    assert message["plan"]["sessions"]
+
+
+def test_the_conversation_goes_on(connect, model):
+    chat = connect()
+    model.script(Text("Hi Ann"))
+    chat.invoke("SendMessage", "I am Ann", PLAN_VERSION)
+    chat.invoke("SendMessage", "Who am I?", PLAN_VERSION)
+    assert said(model, 2) == ["I am Ann", "Hi Ann", "Who am I?"]
+
+
+def test_long_conversations_are_cut(connect, model):
+    chat = connect()
+    for number in range(12):
+        model.script(Text(f"answer {number}"))
+        chat.invoke("SendMessage", f"question {number}", PLAN_VERSION)
+    assert said(model, 12)[0] == "question 2"
+    assert len(said(model, 12)) == 19
+
+
+def test_an_old_app_is_told_and_nothing_else_happens(connect, model):
+    chat = connect(V2)
+    for arguments in (["Hello", 2], ["Hello"], ["Hello", None]):
+        assert chat.invoke("SendMessage", *arguments) is None
+    assert chat.invoke("Introduce", "en-US", 2) is None
+    assert chat.messages == [{"type": "updateRequired", "requiredVersion": PLAN_VERSION}] * 4
+    assert model.requests == []
+    chat.invoke("SendMessage", "Hello", PLAN_VERSION)
+    assert said(model, 1) == ["Hello"]
+
+
+def test_a_whole_program_can_be_pasted(connect, model):
+    chat = connect()
+    program = "Bankdrücken 3×10; " * 10_000
+    assert chat.invoke("SendMessage", program, PLAN_VERSION) is None
+    assert said(model, 1) == [program]
+
+
+def test_a_failing_model_leaves_a_message_and_a_hub_that_lives(connect, model):
+    chat = connect()
+    model.script(HttpError(400))
+    assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
+    assert chat.texts[-1].startswith("Sorry")
+    model.script(Text("Hi"))
+    assert chat.invoke("SendMessage", "Hello?", PLAN_VERSION) is None
+    assert chat.texts[-1] == "Hi"
+
+
+# stopping and starting anew
+
+
+def test_stop_ends_the_turn_and_keeps_the_users_message(connect, model):
+    chat = connect()
+    model.script(Text("Listen"), Stall())
+    turn = chat.begin("SendMessage", "Tell me everything", PLAN_VERSION)
+    poll(lambda: "Listen" in chat.texts)
+    assert chat.invoke("StopInProgress") is None
+    assert chat.end(turn) is None
+    assert model.wait_for_request(1).disconnected.wait(5)
+    assert chat.texts[-1] == "Listen"
+    model.script(Text("Hi"))
+    chat.invoke("SendMessage", "Shorter, please", PLAN_VERSION)
+    assert said(model, 2) == ["Tell me everything\n\nShorter, please"]
+
+
+def test_stop_reaches_a_turn_that_was_only_just_begun(connect, model):
+    chat = connect()
+    model.script(Stall())
+    turn = chat.begin("SendMessage", "Hello", PLAN_VERSION)
+    stop = chat.begin("StopInProgress")
+    assert chat.end(stop) is None
+    assert chat.end(turn) is None
+
+
+def test_stop_without_a_turn_does_nothing(connect, model):
+    chat = connect()
+    assert chat.invoke("StopInProgress") is None
+    model.script(Text("Hi"))
+    assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
+    assert chat.texts == ["Hi"]
+
+
+def test_restart_forgets_what_was_said(connect, model):
+    chat = connect()
+    chat.invoke("SendMessage", "I am Ann", PLAN_VERSION)
+    assert chat.invoke("RestartChat") is None
+    chat.invoke("SendMessage", "Who am I?", PLAN_VERSION)
+    assert said(model, 2) == ["Who am I?"]
+
+
+def test_restart_ends_the_turn_and_forgets_it_too(connect, model):
+    chat = connect()
+    model.script(Text("Listen"), Stall())
+    turn = chat.begin("SendMessage", "I am Ann", PLAN_VERSION)
+    poll(lambda: "Listen" in chat.texts)
+    assert chat.invoke("RestartChat") is None
+    assert chat.end(turn) is None
+    chat.invoke("SendMessage", "Who am I?", PLAN_VERSION)
+    assert said(model, 2) == ["Who am I?"]
+
+
+def test_a_second_turn_waits_for_the_first_and_stop_does_not(connect, model):
+    chat = connect()
+    model.script(Text("One"), Stall())
+    model.script(Text("Two"))
+    first = chat.begin("SendMessage", "First", PLAN_VERSION)
+    poll(lambda: "One" in chat.texts)
+    second = chat.begin("SendMessage", "Second", PLAN_VERSION)
+    assert chat.invoke("StopInProgress") is None
+    assert chat.end(first) is None
+    assert chat.end(second) is None
+    assert chat.texts == ["One", "Two"]
+    assert said(model, 2) == ["First\n\nSecond"]
+
+
+def test_too_many_waiting_turns_are_refused(connect, model):
+    chat = connect()
+    stall = Stall()
+    model.script(stall)
+    turns = [chat.begin("SendMessage", f"{number}", PLAN_VERSION) for number in range(10)]
+    assert chat.end(turns[9]) == "Too many calls are waiting."
+    stall.released.set()
+    assert [chat.end(turn) for turn in turns[:9]] == [None] * 9
+
+
+# calls
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "error"),
+    [
+        ("Nonsense", [], "Method does not exist."),
+        ("sendmessage", ["Hello", 3], "Method does not exist."),
+        ("SendMessage", [], "Argument 1 is missing or has another type."),
+        ("SendMessage", [None, 3], "Argument 1 is missing or has another type."),
+        ("SendMessage", [5, 3], "Argument 1 is missing or has another type."),
+        ("SendMessage", ["Hello", "3"], "Argument 2 is missing or has another type."),
+        ("SendMessage", ["Hello", True], "Argument 2 is missing or has another type."),
+        ("Introduce", [{}, 3], "Argument 1 is missing or has another type."),
+        ("SendMessage", ["Hello", 3, "surplus", {}], None),
+        ("Introduce", [None, 3], None),
+        ("Introduce", [], None),
+        ("StopInProgress", ["surplus"], None),
+        ("RestartChat", [1, 2, 3], None),
+    ],
+)
+def test_arguments_are_checked_where_they_have_a_meaning(connect, model, method, arguments, error):
+    assert connect(V2).invoke(method, *arguments) == error
+
+
+def test_a_call_without_an_id_is_played_without_a_completion(connect, model):
+    chat = connect()
+    chat.send("Nonsense")
+    chat.send("SendMessage", 5)
+    model.script(Text("Hi"))
+    chat.send("SendMessage", "Hello", PLAN_VERSION)
+    poll(lambda: chat.texts == ["Hi"])
+    assert "completed" not in chat.events
+
+
+# connections
+
+
+def test_two_connections_of_one_user_are_two_conversations(connect, model):
+    one, other = connect(), connect()
+    model.script(Text("Hi Ann"))
+    one.invoke("SendMessage", "I am Ann", PLAN_VERSION)
+    model.script(Text("No idea"))
+    other.invoke("SendMessage", "Who am I?", PLAN_VERSION)
+    assert said(model, 2) == ["Who am I?"]
+    assert (one.texts[-1], other.texts[-1]) == ("Hi Ann", "No idea")
+
+
+def test_a_connection_that_ends_takes_its_turn_with_it(driver, chat_server, model):
+    for number, transport in enumerate(TRANSPORTS, 1):
+        chat = driver.connect(chat_server.url + V2, transport)
+        chat.wait_for("connected")
+        model.script(Text("Listen"), Stall())
+        chat.begin("SendMessage", "Hello", PLAN_VERSION)
+        poll(lambda chat=chat: "Listen" in chat.texts)
+        chat.stop()
+        assert model.wait_for_request(number).disconnected.wait(5), transport
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_client_that_vanishes_is_noticed(hasty_server, model, transport):
+    driver = Driver()
+    try:
+        chat = driver.connect(hasty_server.url + V2, transport, keepAliveMs=200)
+        chat.wait_for("connected")
+        model.script(Text("Listen"), Stall())
+        chat.begin("SendMessage", "Hello", PLAN_VERSION)
+        poll(lambda: "Listen" in chat.texts)
+    finally:
+        driver.kill()
+    assert model.wait_for_request(1).disconnected.wait(5)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_idle_connection_outlives_all_clocks(hasty_server, driver, model, transport):
+    """The client gives up after half a second without a ping; the server after 0.9 s. It pings after 0.2 s."""
+    idle = driver.connect(hasty_server.url + V2, transport, serverTimeoutMs=500, keepAliveMs=200)
+    idle.wait_for("connected")
+    busy = driver.connect(hasty_server.url + V2, transport, keepAliveMs=200)
+    busy.wait_for("connected")
+    model.script(Text("x" * 300, pause_seconds=0.03))  # more than two seconds
+    busy.invoke("SendMessage", "Hello", PLAN_VERSION)
+    model.script(Text("Hi"))
+    assert idle.invoke("SendMessage", "Hello", PLAN_VERSION) is None
+    assert idle.texts == ["Hi"]
+    idle.stop()
+    busy.stop()
+
+
+@pytest.mark.parametrize("hub", [V1, V2])
+def test_without_a_choice_the_client_takes_websockets(driver, chat_server, model, hub):
+    chat = driver.connect(chat_server.url + hub)
+    chat.wait_for("connected")
+    model.script(Text("Hi"))
+    assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
+    chat.stop()
+
+
+def test_websockets_need_no_negotiation(driver, chat_server, model):
+    chat = driver.connect(chat_server.url + V2, "WebSockets", skipNegotiation=True)
+    chat.wait_for("connected")
+    model.script(Text("Hi"))
+    assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
+    chat.stop()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("path", [V2, f"/v2{V1}", f"/v2{V2}"])
+def test_the_gateway_has_the_hubs_and_everything_is_below_v2(driver, gateway, model, transport, path):
+    chat = driver.connect(gateway.url + path, transport)
+    chat.wait_for("connected")
+    model.script(Text("Hi"))
+    assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
+    assert chat.texts == ["Hi"]
+    chat.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway(new_chat_server):
+    return new_chat_server("gateway")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("token", ["Web wrong", "key", "", "Nonsense key"])
+def test_without_a_subscription_no_connection(driver, chat_server, transport, token):
+    assert "401" in driver.connect(chat_server.url + V2, transport, token=token).wait_for("failed")["error"]
+    refused = driver.connect(chat_server.url + V2, "WebSockets", token=token, skipNegotiation=True)
+    refused.wait_for("failed")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_day_has_so_many_turns(driver, new_chat_server, model, transport):
+    server = new_chat_server(CHAT_TURNS_PER_DAY="2", WEB_AUTH_API_KEY=f"key-{transport}")
+    chat = driver.connect(server.url + V2, transport, token=f"Web key-{transport}")
+    chat.wait_for("connected")
+    assert chat.invoke("SendMessage", "Hello", 2) is None  # is not one
+    for _ in range(2):
+        model.script(Text("Hi"))
+        assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
+    assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
+    assert [text for text in chat.texts if text != "Hi"] == [chat.texts[-1]]
+    assert "24 hours" in chat.texts[-1]
+    assert len(model.requests) == 2
+    chat.stop()
+
+
+def test_the_package_of_the_client_is_pinned():
+    package = json.loads((Path(__file__).parent.parent / "signalr" / "package.json").read_text())
+    assert all(version[0].isdigit() for version in package["dependencies"].values())

@@ -1,0 +1,272 @@
+"""Cleanup: what goes, what stays, in small batches, alone and beside others, and who is asked for more."""
+
+import threading
+import time
+from uuid import uuid4
+
+import psutil
+import pytest
+
+import migrations
+from functions.cleanup import sweep
+from shared.data import cleanup_runs, events, rate_limits, shared_items
+from shared.data.pool import Database
+from shared.settings import CleanupSettings
+from tests.fake_google import FakeScheduler
+from tests.servers import Caller, Servers
+
+SETTINGS = CleanupSettings(event_retention_days=30, seconds=240, job="", scheduler_endpoint="")
+NAMES = {"user_events", "shared_items", "rate_limits", "chats", "metric_minutes", "metric_hours"}
+
+
+@pytest.fixture
+def own_url(new_database):
+    url = new_database()
+    migrations.upgrade(url)
+    return url
+
+
+@pytest.fixture
+def own(own_url):
+    """Return a database of the test's own: the cleanup removes everybody's."""
+    database = Database(own_url, 8, 30)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def author(own):
+    user_id = uuid4()
+    own.rows(
+        "INSERT INTO users (id, user_lookup, hashed_password, salt, last_accessed, created, encryption_iv,"
+        " rsa_public_key) VALUES (:id, :lookup, '', '', now(), now(), '', '')",
+        id=user_id, lookup=str(user_id),
+    )  # fmt: skip
+    return user_id
+
+
+def put_events(db, author, count, *, stored, expiry):
+    """Store events; `stored` and `expiry` are PostgreSQL's intervals from now."""
+    db.rows(
+        """
+        INSERT INTO user_events (user_id, id, timestamp, last_accessed, expiry, encrypted_event, encryption_iv)
+        SELECT :author, gen_random_uuid(), now() + CAST(:stored AS interval), now(), now() + CAST(:expiry AS interval),
+               'x', 'y'
+        FROM generate_series(1, :count)
+        """,
+        author=author, count=count, stored=stored, expiry=expiry,
+    )  # fmt: skip
+
+
+def put_items(db, author, count, *, expiry):
+    db.rows(
+        """
+        INSERT INTO shared_items (id, user_id, timestamp, expiry, encrypted_payload, encryption_iv)
+        SELECT gen_random_uuid()::text, :author, now(), now() + CAST(:expiry AS interval), 'x', 'y'
+        FROM generate_series(1, :count)
+        """,
+        author=author, count=count, expiry=expiry,
+    )  # fmt: skip
+
+
+def put_rate_limit(db, *ages):
+    db.rows(
+        "INSERT INTO rate_limit_consumptions (key, requests) VALUES (:key, array(SELECT now() - CAST(age AS interval)"
+        " FROM unnest(CAST(:ages AS text[])) AS age))",
+        key=uuid4().hex, ages=list(ages),
+    )  # fmt: skip
+
+
+def left(db, table):
+    return db.rows(f"SELECT count(*) FROM {table}")[0][0]
+
+
+@pytest.fixture
+def filled(own, author):
+    """Seven of what goes, one of each that stays."""
+    put_events(own, author, 3, stored="-31 days", expiry="-1 second")
+    put_events(own, author, 1, stored="-29 days", expiry="-1 second")  # expired, but stored lately
+    put_events(own, author, 1, stored="-100 days", expiry="1 hour")
+    put_items(own, author, 2, expiry="-1 second")
+    put_items(own, author, 1, expiry="1 hour")
+    put_rate_limit(own, "25 hours", "3 days")
+    put_rate_limit(own)
+    put_rate_limit(own, "25 hours", "23 hours")
+    return own
+
+
+@pytest.fixture
+def clean(own_url):
+    """Return a function that calls the cleanup, in its own function."""
+    with Servers(own_url, ENVIRONMENT="local") as servers:
+        yield Caller(servers, alone=True)
+
+
+def test_what_expired_goes_and_all_else_stays(filled, clean):
+    answer = clean("POST", "/cleanup", {}).json
+    assert answer["deleted"] == dict.fromkeys(NAMES, 0) | {"user_events": 3, "shared_items": 2, "rate_limits": 2}
+    assert (answer["remaining"], answer["dry_run"]) == (False, False)
+    assert answer["duration_ms"] >= 0
+    assert [left(filled, table) for table in ("user_events", "shared_items", "rate_limit_consumptions")] == [2, 1, 1]
+    assert left(filled, "users") == 1
+
+
+def test_a_dry_run_counts_and_removes_nothing(filled, clean):
+    answer = clean("POST", "/cleanup", {"dry_run": True}).json
+    assert answer["dry_run"] is answer["remaining"] is True
+    assert answer["deleted"]["user_events"] == 3
+    assert left(filled, "user_events") == 5
+    assert clean("POST", "/cleanup", {"dryRun": False}).json["deleted"] == answer["deleted"]
+
+
+def test_gcloud_functions_call_reaches_it_at_the_root(filled, clean):
+    server = clean.server("/cleanup")
+    answer = clean.at(server.url, "POST", "/", {"dry_run": True})
+    assert answer.json["deleted"]["shared_items"] == 2
+
+
+@pytest.mark.parametrize("body", [{"dry_run": "yes"}, {"limit": 0}, {"limit": 1.5}, {"limit": "1"}, {"limit": -1}])
+def test_bad_options_remove_nothing(filled, clean, body):
+    assert clean("POST", "/cleanup", body).status_code == 400
+    assert left(filled, "user_events") == 5
+
+
+def test_a_run_is_recorded(filled, clean):
+    clean("POST", "/cleanup", {"dry_run": True})
+    clean("POST", "/cleanup", {})
+    last, first = cleanup_runs.list_recent(filled, 10)
+    assert (first.dry_run, last.dry_run) == (True, False)
+    assert last.deleted["user_events"] == 3
+    assert last.started <= last.finished
+
+
+def test_old_records_go(filled):
+    for _ in range(3):
+        cleanup_runs.put(filled, dry_run=False, deleted={}, remaining=False, seconds=1.5)
+    filled.rows("UPDATE cleanup_runs SET id = DEFAULT WHERE false")
+    filled.rows("SELECT setval(pg_get_serial_sequence('cleanup_runs', 'id'), :to)", to=cleanup_runs.KEPT + 2)
+    cleanup_runs.put(filled, dry_run=False, deleted={}, remaining=False, seconds=1.5)
+    assert left(filled, "cleanup_runs") == 1
+
+
+def test_a_retention_of_nothing_means_at_expiry(filled, own_url):
+    with Servers(own_url, ENVIRONMENT="local", EVENT_RETENTION_DAYS="0") as servers:
+        assert Caller(servers, alone=True)("POST", "/cleanup", {}).json["deleted"]["user_events"] == 4
+
+
+def test_the_limit_ends_a_run_and_the_rest_is_told(filled, clean):
+    answer = clean("POST", "/cleanup", {"limit": 4}).json
+    assert sum(answer["deleted"].values()) == 4
+    assert answer["remaining"] is True
+    assert sum(clean("POST", "/cleanup", {}).json["deleted"].values()) == 3
+
+
+def test_a_run_asks_for_another_one_when_something_is_left(filled, own_url):
+    with (
+        FakeScheduler() as scheduler,
+        Servers(
+            own_url, ENVIRONMENT="local", CLEANUP_JOB=FakeScheduler.NAME, CLOUD_SCHEDULER_ENDPOINT=scheduler.url
+        ) as servers,
+    ):
+        call = Caller(servers, alone=True)
+        call("POST", "/cleanup", {"dry_run": True})
+        assert scheduler.runs == 0
+        call("POST", "/cleanup", {"limit": 1})
+        assert scheduler.runs == 1
+        scheduler.fails = True
+        assert call("POST", "/cleanup", {"limit": 1}).status_code == 200  # the next hour comes anyway
+        scheduler.fails = False
+        call("POST", "/cleanup", {})
+        assert scheduler.runs == 1
+
+
+def test_a_run_ends_before_its_time_out(own, author):
+    """Each batch takes as long as it takes; then the run is over, and says that something is left."""
+    put_events(own, author, 5 * sweep.BATCH_ROWS, stored="-31 days", expiry="-1 second")
+    work = [
+        sweep.Task(
+            "user_events",
+            lambda: events.count_expired(own, sweep.METRICS_TO_HOURS),
+            lambda limit: events.delete_expired(own, sweep.METRICS_TO_HOURS, limit),
+        )
+    ]
+    outcome = sweep.run(work, limit=10**9, seconds=0.0)
+    assert outcome.deleted == {"user_events": sweep.BATCH_ROWS}
+    assert outcome.remaining is True
+    assert sweep.run(work, limit=10**9, seconds=60).deleted == {"user_events": 4 * sweep.BATCH_ROWS}
+
+
+def test_two_runs_at_once_share_the_work(own, own_url, author):
+    count = 6 * sweep.BATCH_ROWS
+    put_events(own, author, count, stored="-31 days", expiry="-1 second")
+    with Servers(own_url, ENVIRONMENT="local") as servers:
+        call = Caller(servers, alone=False)
+        call("GET", "/health")
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(call("POST", "/cleanup", {}).json)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sum(answer["deleted"]["user_events"] for answer in answers) == count
+    assert left(own, "user_events") == 0
+
+
+def call_in_vain(call):
+    with pytest.raises(OSError):  # noqa: PT011 - whatever a connection says that ends
+        call("POST", "/cleanup", {})
+
+
+def test_a_run_that_is_killed_has_done_what_it_did(own, own_url, author):
+    put_events(own, author, 30 * sweep.BATCH_ROWS, stored="-31 days", expiry="-1 second")
+    with Servers(own_url, ENVIRONMENT="local") as servers:
+        call = Caller(servers, alone=False)
+        server = servers["gateway"]
+        killed = threading.Thread(target=lambda: call_in_vain(call))
+        killed.start()
+        deadline = time.monotonic() + 30
+        while left(own, "user_events") == 30 * sweep.BATCH_ROWS:
+            assert time.monotonic() < deadline
+        for process in psutil.Process(server.process.pid).children():
+            process.kill()
+        server.process.kill()
+        killed.join()
+    assert left(own, "user_events") % sweep.BATCH_ROWS == 0
+    with Servers(own_url, ENVIRONMENT="local") as servers:
+        Caller(servers, alone=True)("POST", "/cleanup", {})
+    assert left(own, "user_events") == 0
+
+
+@pytest.mark.parametrize("table", ["user_events", "shared_items", "rate_limit_consumptions"])
+def test_a_row_that_somebody_holds_is_left_for_the_next_run(filled, table):
+    """The cleanup waits for nobody, and nobody's write is lost to it."""
+    delete = {
+        "user_events": lambda: events.delete_expired(filled, sweep.METRICS_TO_HOURS, 100),
+        "shared_items": lambda: shared_items.delete_expired(filled, 100),
+        "rate_limit_consumptions": lambda: rate_limits.delete_stale(filled, 100),
+    }[table]
+    holder = threading.Thread(
+        target=lambda: filled.rows(
+            f"WITH held AS MATERIALIZED (SELECT FROM {table} FOR UPDATE)"
+            " SELECT pg_sleep(1) FROM (SELECT count(*) FROM held) AS all_of_them"
+        )
+    )
+    holder.start()
+    free = f"SELECT count(*) FROM (SELECT FROM {table} FOR UPDATE SKIP LOCKED) AS free"
+    while filled.rows(free)[0][0]:
+        pass
+    start = time.monotonic()
+    assert delete() == 0
+    assert time.monotonic() - start < 0.9
+    holder.join()
+    assert delete() > 0
+
+
+def test_metric_minutes_are_folded_by_it(own, clean):
+    own.rows(
+        "INSERT INTO metric_buckets SELECT now() - n * interval '1 minute' - interval '2 days', gen_random_uuid(),"
+        " '{\"a\": 1}', '{}' FROM generate_series(1, 50) AS n"
+    )
+    assert clean("POST", "/cleanup", {}).json["deleted"]["metric_minutes"] == 50
+    assert own.rows("SELECT sum(CAST(counts ->> 'a' AS float8)) FROM metric_buckets")[0][0] == 50
+    assert clean("POST", "/cleanup", {}).json["deleted"]["metric_minutes"] == 0

@@ -1,0 +1,221 @@
+"""Log lines: what the runbook's queries find, what ties a line to its request, and what no line ever holds."""
+
+import json
+import logging
+import os
+import pty
+import subprocess
+import sys
+import threading
+from uuid import uuid4
+
+import pytest
+
+from shared import logs
+from tests.log_filters import entry, select
+from tests.postgres_proxy import PostgresProxy
+from tests.servers import Caller, Servers
+from tests.users import EPOCH, User
+
+SERVICE = "liftlog-python-backend-staging"
+
+
+class Logged:
+    """A gateway whose lines are read back."""
+
+    def __init__(self, database_url, path, **environment):
+        self._path = path
+        options = {"LOG_LEVEL": "INFO", "DB_POOL_TIMEOUT_SECONDS": "0.2", "DB_POOL_SIZE": "1"} | environment
+        with path.open("wb") as stdout:
+            self.servers = Servers(database_url, stdout=stdout, **options)
+            self.call = Caller(self.servers, alone=False)
+            self.call("GET", "/health")  # starts it
+
+    def lines(self):
+        return [json.loads(line) for line in self._path.read_text().splitlines()]
+
+    def select(self, query):
+        return select(query, [entry(line, SERVICE) for line in self._path.read_text().splitlines()])
+
+    def last(self):
+        return self.lines()[-1]
+
+
+@pytest.fixture
+def logged(database_url, tmp_path):
+    running = Logged(database_url, tmp_path / "stdout")
+    with running.servers:
+        yield running
+
+
+@pytest.fixture
+def user(logged):
+    created = logged.call("POST", "/user/create", {}).json
+    return User(created["id"], created["lookup"], created["password"])
+
+
+def test_a_request_is_one_line_in_cloud_loggings_form(logged, user):
+    before = len(logged.lines())
+    logged.call("GET", f"/user/{user.lookup}")
+    (line,) = logged.lines()[before:]
+    assert line["severity"] == "INFO"
+    assert line["message"] == "GET /user/{id_or_lookup} 200"
+    assert line["function"] == "user"
+    assert line["route"] == "/user/{id_or_lookup}"
+    assert line["status"] == 200
+    assert 0 < line["duration_ms"] < 10_000
+    assert line["httpRequest"]["requestMethod"] == "GET"
+    assert line["httpRequest"]["status"] == 200
+    assert line["httpRequest"]["latency"].endswith("s")
+    assert "error_type" not in line
+
+
+def test_probes_are_not_logged(logged):
+    before = logged.lines()
+    assert logged.call("GET", "/health").status_code == 200
+    assert logged.lines() == before
+
+
+def test_failed_authentication_is_found(logged, user):
+    assert logged.call("PUT", "/event", user.event(password=str(uuid4()))).status_code == 401
+    found = logged.select('resource.type="cloud_run_revision"\njsonPayload.error_type="AuthenticationError"')
+    assert [line["jsonPayload"]["route"] for line in found] == ["/event"]
+    assert found[0]["severity"] == "WARNING"
+
+
+def test_errors_are_found_with_their_cause(logged, user, db):
+    """The one connection is waiting for a row's lock; the next request gets none."""
+    locked = threading.Event()
+    hold = "WITH held AS MATERIALIZED (SELECT id FROM users WHERE id = :id FOR UPDATE) SELECT pg_sleep(1.2) FROM held"
+    holder = threading.Thread(target=lambda: db.rows(hold, id=user.id))
+    holder.start()
+    is_locked = "SELECT count(*) FROM (SELECT FROM users WHERE id = :id FOR UPDATE SKIP LOCKED) AS free"
+    while db.rows(is_locked, id=user.id)[0][0]:
+        locked.wait(0.01)
+    waiting = threading.Thread(target=lambda: logged.call("PUT", "/user", user.profile()))
+    waiting.start()
+    while not db.rows("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")[0][0]:
+        locked.wait(0.01)
+    assert Caller(logged.servers, alone=False)("GET", f"/user/{user.id}").status_code == 503
+    waiting.join()
+    holder.join()
+    errors = logged.select(
+        f'resource.type="cloud_run_revision" resource.labels.service_name="{SERVICE}" severity>=ERROR '
+        'timestamp>="2024-01-01T00:00:00Z"'
+    )
+    assert [line["jsonPayload"]["error_type"] for line in errors] == ["DatabaseUnavailable"]
+    assert errors[0]["jsonPayload"]["cause"] == "connection pool exhausted"
+    slow = logged.select(
+        'resource.type="cloud_run_revision" jsonPayload.duration_ms>1000 timestamp>="2024-01-01T00:00:00Z"'
+    )
+    assert [line["jsonPayload"]["route"] for line in slow] == ["/user"]
+
+
+def test_a_bug_is_logged_with_its_place_and_without_its_message(tmp_path):
+    """What an exception says may be what a client sent."""
+    secret = str(uuid4())
+    try:
+        dict[str, str]()[secret]
+    except KeyError as error:
+        record = logging.LogRecord("x", 40, __file__, 1, "POST /x 500", (), (type(error), error, error.__traceback__))
+    line = logs.JsonFormatter().format(record)
+    assert json.loads(line)["error_type"] == "KeyError"
+    assert "test_logs.py" in json.loads(line)["stack"]
+    assert secret not in line
+    assert secret not in logs.TextFormatter().format(record)
+
+
+@pytest.mark.parametrize("given", ["0af7651916cd43dd", "a/b:c.d-e_f", "x" * 128])
+def test_a_request_id_is_taken_over(logged, given):
+    answer = logged.call("GET", "/user/nobody", headers={"X-Request-Id": given})
+    assert answer.headers["X-Request-Id"] == logged.last()["request_id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, '"}'])
+def test_a_request_id_of_another_form_is_replaced(logged, given):
+    answer = logged.call("GET", "/user/nobody", headers={"X-Request-Id": given})
+    assert answer.headers["X-Request-Id"] == logged.last()["request_id"] != given
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "span", "sampled"),
+    [
+        ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01", "00f067aa0ba902b7", True),
+        ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-00", "00f067aa0ba902b7", False),
+        ("X-Cloud-Trace-Context", f"{TRACE}/255;o=1", "00000000000000ff", True),
+        ("X-Cloud-Trace-Context", TRACE.upper(), "0000000000000000", False),
+    ],
+)
+def test_a_line_belongs_to_its_trace(database_url, tmp_path, header, value, span, sampled):
+    running = Logged(database_url, tmp_path / "stdout", GCP_PROJECT_ID="a-project")
+    with running.servers:
+        running.call("GET", "/user/nobody", headers={header: value})
+        line = running.last()
+    assert line["logging.googleapis.com/trace"] == f"projects/a-project/traces/{TRACE}"
+    assert line["logging.googleapis.com/spanId"] == span
+    assert line["logging.googleapis.com/trace_sampled"] is sampled
+
+
+@pytest.mark.parametrize("value", ["00-xyz-1-01", "", "00-" + "0" * 31 + "-00f067aa0ba902b7-01"])
+def test_a_trace_of_another_form_is_none(logged, value):
+    assert logged.call("GET", "/user/nobody", headers={"traceparent": value}).status_code == 404
+    assert "logging.googleapis.com/trace" not in logged.last()
+
+
+def test_no_line_holds_what_is_private(logged, user):
+    secret = str(uuid4())
+    event = user.event()
+    for method, path, body in [
+        ("GET", f"/user/{user.lookup}", None),
+        ("PUT", "/event", event),
+        ("PUT", "/event", user.event(password=secret)),
+        ("PUT", "/event", {**event, "expiry": secret}),
+        ("PUT", "/follow-secret", user.secret(secret)),
+        ("POST", "/events", {"users": [user.asked(secret, EPOCH)]}),
+        ("POST", f"/{secret}", {"password": secret}),
+        ("POST", "/", {"route": f"GET /user/{user.lookup}"}),
+        ("PUT", "/event", f'{{"password": "{secret}"'),
+        ("GET", f"/metrics?token={secret}", None),
+    ]:
+        logged.call(method, path, body, headers={"Authorization": f"Bearer Web {secret}"})
+    written = logged._path.read_text()
+    assert len(logged.lines()) >= 10
+    for private in (user.password, user.lookup, user.id, secret, event["encryptedEventPayload"]):
+        assert private not in written
+
+
+def test_a_lost_database_is_logged_once_a_request_and_metrics_come_later(database_url, tmp_path):
+    proxy = PostgresProxy(database_url)
+    running = Logged(proxy.url, tmp_path / "stdout", METRICS_FLUSH_SECONDS="0.1")
+    with running.servers:
+        running.call("GET", f"/user/{uuid4()}")
+        proxy.close()
+        for _ in range(3):
+            assert running.call("GET", f"/user/{uuid4()}").status_code == 503
+        assert running.call("GET", "/health").status_code == 200
+        errors = running.select("severity>=ERROR")
+    assert [line["jsonPayload"]["cause"] for line in errors] == ["cannot connect"] * 3
+
+
+@pytest.mark.parametrize("level", ["WARNING", "warning"])
+def test_the_level_can_be_set(database_url, tmp_path, level):
+    running = Logged(database_url, tmp_path / "stdout", LOG_LEVEL=level)
+    with running.servers:
+        running.call("POST", "/user/create", {})
+        assert running.lines() == []
+
+
+def test_a_terminal_gets_plain_lines():
+    code = (
+        "import logging; from shared import logs; logs.start(); "
+        "logging.getLogger('x').info('GET /health 200', extra={'duration_ms': 1.5})"
+    )
+    parent, child = pty.openpty()
+    subprocess.run([sys.executable, "-c", code], stdout=child, check=True)
+    os.close(child)
+    written = os.read(parent, 1000).decode()
+    os.close(parent)
+    assert "INFO    GET /health 200 duration_ms=1.5" in written

@@ -1,0 +1,311 @@
+"""The model's client against a scripted server over real HTTP: pieces, faults, time-outs, retries, ending a request."""
+
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from local.model_server import Disconnect, Finish, HttpError, ModelServer, Raw, Stall, Text, ToolCall
+from local.model_server import Refusal as ScriptedRefusal
+from shared.ai.breaker import Breaker, Counts, State
+from shared.ai.endpoint import MAX_OUTPUT_CHARACTERS
+from shared.ai.model import Model, Question
+from shared.ai.streams import CallPart, End, Line, Refusal, Words
+from shared.errors import InvalidSetting, ModelRefused, ModelUnavailable
+from shared.settings import OPENAI_URL, ModelSettings
+from tests.certificates import self_signed
+
+QUESTION = Question([{"role": "user", "content": "a plan, please"}])
+SOON_SECONDS = 5.0
+
+
+@pytest.fixture
+def server():
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def new_model(server):
+    """Return a function that makes a client of the scripted server."""
+
+    def create(timeout_seconds=SOON_SECONDS, breaker=None):
+        return Model(ModelSettings(server.base_url, "scripted", timeout_seconds), breaker)
+
+    return create
+
+
+def answer(model, question=QUESTION):
+    """Everything that comes, without signs of life."""
+    with model.ask(question) as stream:
+        return [piece for piece in stream.rest() if piece != Words("")]
+
+
+def events(*chunks):
+    return Raw(b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks))
+
+
+def content(text):
+    return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+
+
+def test_text_comes_in_pieces_and_ends(server, new_model):
+    server.script(Text("Bench, then rows.", piece_characters=3))
+    *words, end = answer(new_model())
+    assert len(words) == 6
+    assert "".join(piece.text for piece in words) == "Bench, then rows."
+    assert end == End("stop")
+
+
+def test_a_tool_call_comes_in_tiny_fragments(server, new_model):
+    arguments = json.dumps({"name": "Stärke", "sessions": [1, 2, 3]}, ensure_ascii=False)
+    server.script(Text("Here."), ToolCall(arguments, fragment_characters=1))
+    pieces = answer(new_model())
+    parts = [piece for piece in pieces if isinstance(piece, CallPart)]
+    assert (parts[0].call_id, parts[0].name) == ("call_0", "create_workout_plan")
+    assert "".join(part.arguments for part in parts) == arguments
+    assert {part.index for part in parts} == {0}
+    assert pieces[-1] == End("tool_calls")
+
+
+def test_what_is_sent(server, new_model, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "first")
+    model = new_model()
+    tool = {"type": "function", "function": {"name": "x", "parameters": {}}}
+    server.script(Text("One."))
+    server.script(Text("Two."))
+    answer(model, Question(QUESTION.messages, tools=[tool]))
+    monkeypatch.setenv("OPENAI_API_KEY", "rotated")
+    answer(model, Question(QUESTION.messages, response_format={"type": "json_object"}))
+    first, second = server.requests
+    assert first.path == "/v1/chat/completions"
+    assert first.body == {
+        "model": "scripted", "messages": QUESTION.messages, "stream": True, "max_completion_tokens": 16_000,
+        "tools": [tool],
+    }  # fmt: skip
+    assert second.body["response_format"] == {"type": "json_object"}
+    assert [request.headers["authorization"] for request in server.requests] == ["Bearer first", "Bearer rotated"]
+
+
+def test_a_refusal_is_told_apart_from_words(server, new_model):
+    server.script(ScriptedRefusal("I won't."))
+    assert answer(new_model()) == [Refusal("I won't."), End("stop")]
+
+
+def test_halves_of_a_character_are_put_together(server, new_model):
+    server.script(events(content("strong \ud83d"), content("\udcaa!"), content("\udcaa")), Text("."))
+    *words, _ = answer(new_model())
+    assert "".join(piece.text for piece in words) == "strong 💪!\ufffd."
+
+
+def test_an_endless_answer_is_cut(server, new_model):
+    server.script(Text("x" * (MAX_OUTPUT_CHARACTERS + 50_000), piece_characters=10_000))
+    assert answer(new_model())[-1] == End("length")
+    assert server.requests[0].ended.wait(SOON_SECONDS)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 418])
+def test_a_permanent_fault_is_not_asked_again(server, new_model, status):
+    server.script(HttpError(status))
+    model = new_model()
+    with pytest.raises(ModelUnavailable, match=str(status)):
+        answer(model)
+    assert len(server.requests) == 1
+    assert model.breaker.counts.failed == 1
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_refusal_of_the_question_is_no_failure_of_the_model(server, new_model, status):
+    server.script(HttpError(status))
+    model = new_model()
+    with pytest.raises(ModelRefused):
+        answer(model)
+    assert model.breaker.counts == Counts(succeeded=1)
+
+
+@pytest.mark.parametrize("fault", [HttpError(429, retry_after="1"), HttpError(500), HttpError(503), Disconnect()])
+def test_a_passing_fault_is_asked_again(server, new_model, fault):
+    server.script(fault)
+    server.script(Text("Here."))
+    assert answer(new_model())[-1] == End("stop")
+    assert len(server.requests) == 2
+
+
+def test_retries_are_bounded_and_count_as_one_failure(server, new_model):
+    for _ in range(3):
+        server.script(HttpError(500))
+    model = new_model()
+    with pytest.raises(ModelUnavailable, match="status 500"):
+        answer(model)
+    assert len(server.requests) == 3
+    assert model.breaker.counts == Counts(failed=1)
+
+
+@pytest.mark.parametrize("fault", [HttpError(429, retry_after="60"), HttpError(429, code="insufficient_quota")])
+def test_a_fault_that_will_last_is_not_asked_again(server, new_model, fault):
+    server.script(fault)
+    with pytest.raises(ModelUnavailable, match="429"):
+        answer(new_model())
+    assert len(server.requests) == 1
+
+
+def test_an_answer_that_began_is_never_asked_for_again(server, new_model):
+    server.script(Text("Here is"), Disconnect())
+    model = new_model()
+    with model.ask(QUESTION) as stream, pytest.raises(ModelUnavailable):
+        list(stream.rest())
+    assert len(server.requests) == 1
+    assert model.breaker.counts == Counts(failed=1)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"data: nothing like JSON\n\n",
+        b"data: 5\n\n",
+        b'data: {"choices": 7}\n\n',
+        b'data: {"choices": [{"delta": null}]}\n\n',
+        b'data: {"error": {"message": "secret words", "code": 500}}\n\n',
+        b"\xff\xfe\n\n",
+        b"data: [DONE]\n\n",
+        b"<html>a proxy says hello</html>",
+    ],
+)
+def test_garbage_is_a_fault_whose_message_repeats_nothing(server, new_model, garbage, caplog):
+    server.script(Raw(garbage), Disconnect())
+    with pytest.raises(ModelUnavailable) as raised:
+        answer(new_model())
+    assert "secret" not in str(raised.value)
+    assert "secret" not in caplog.text
+    assert raised.value.__cause__ is None
+
+
+def test_no_server_is_a_fault(new_model):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+    with pytest.raises(ModelUnavailable):
+        answer(Model(ModelSettings(url, "scripted", SOON_SECONDS)))
+
+
+@pytest.mark.parametrize("before", [(), (Text("Let me think"),)], ids=["before the first byte", "between pieces"])
+def test_silence_has_an_end_and_ends_the_request(server, new_model, before):
+    server.script(*before, Stall())
+    model = new_model(timeout_seconds=0.3)
+    began = time.monotonic()
+    with pytest.raises(ModelUnavailable):
+        answer(model)
+    assert time.monotonic() - began < SOON_SECONDS
+    assert server.requests[0].disconnected.wait(SOON_SECONDS)
+    assert len(server.requests) == 1
+    assert model.breaker.counts == Counts(failed=1)
+
+
+@pytest.mark.parametrize("before", [(), (Text("Let me think"),)], ids=["before the first byte", "between pieces"])
+def test_closing_ends_the_request_while_its_reader_waits_in_the_socket(server, new_model, before):
+    server.script(*before, Stall())
+    model = new_model(timeout_seconds=60)
+    with model.ask(QUESTION) as stream:
+        request = server.wait_for_request()
+        while stream.next(0.2) is not None:
+            pass
+        closed_at = time.monotonic()
+    assert request.disconnected.wait(SOON_SECONDS)
+    assert time.monotonic() - closed_at < 1.0
+    assert model.breaker.counts == Counts()
+
+
+def test_closing_ends_the_pause_before_a_retry(server, new_model):
+    server.script(HttpError(429, retry_after="5"))
+    with new_model(timeout_seconds=60).ask(QUESTION):
+        assert server.wait_for_request().ended.wait(SOON_SECONDS)
+        reader = next(thread for thread in threading.enumerate() if thread.name == "model-answer")
+    reader.join(1.0)
+    assert not reader.is_alive()
+    assert len(server.requests) == 1
+
+
+def test_an_answer_that_is_over_is_read_to_the_end_of_its_response(server, new_model):
+    server.script(Text("Done."))
+    answer(new_model())
+    assert server.requests[0].ended.wait(SOON_SECONDS)
+    assert not server.requests[0].disconnected.is_set()
+
+
+def test_a_line_wakes_a_reader_that_waits_in_tls(tmp_path):
+    certificate, key = self_signed(tmp_path)
+    inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    inside.load_cert_chain(certificate, key)
+    outside = ssl.create_default_context(cafile=str(certificate))
+    ours, theirs = socket.socketpair()
+    accepted = []
+    accepting = threading.Thread(target=lambda: accepted.append(inside.wrap_socket(theirs, server_side=True)))
+    accepting.start()
+    line = Line()
+    with outside.wrap_socket(ours, server_hostname="localhost") as secured:
+        accepting.join()
+        line.carry_over(secured)
+        ends = []
+        reading = threading.Thread(target=lambda: ends.append(_read(secured)))
+        reading.start()
+        line.cut()
+        reading.join(SOON_SECONDS)
+        assert ends == [b""]
+    accepted[0].close()
+
+
+def _read(secured):
+    try:
+        return secured.recv(1)
+    except OSError:  # an end without TLS's own goodbye
+        return b""
+
+
+def test_a_line_that_was_cut_before_it_was_opened_is_cut():
+    ours, theirs = socket.socketpair()
+    line = Line()
+    line.cut()
+    line.carry_over(ours)
+    assert theirs.recv(1) == b""
+    ours.close()
+    theirs.close()
+
+
+def test_the_breaker_opens_after_failures_and_probes_after_a_pause(server, new_model):
+    now = [0.0]
+    model = new_model(breaker=Breaker(failures_to_open=2, pause_seconds=30, clock=lambda: now[0]))
+    for _ in range(2):
+        server.script(HttpError(401))
+        with pytest.raises(ModelUnavailable):
+            answer(model)
+    with pytest.raises(ModelUnavailable, match="left alone"):
+        answer(model)
+    assert len(server.requests) == 2
+    now[0] = 30.0
+    server.script(Text("Back."))
+    assert answer(model)[-1] == End("stop")
+    assert model.breaker.state is State.CLOSED
+    assert model.breaker.counts == Counts(succeeded=1, failed=2, refused=1, opened=1)
+
+
+def test_a_cut_answer_is_no_failure(server, new_model):
+    server.script(Text("Too lo"), Finish("length"))
+    model = new_model()
+    assert answer(model)[-1] == End("length")
+    assert model.breaker.counts == Counts(succeeded=1)
+
+
+def test_openai_itself_needs_a_key(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(InvalidSetting, match="OPENAI_API_KEY"):
+        Model(ModelSettings(OPENAI_URL, "gpt-4.1", SOON_SECONDS)).ask(QUESTION)
+
+
+def test_the_package_is_imported_only_when_the_model_is_asked():
+    program = "import sys, functions.gateway.main; assert not {'openai', 'httpx2'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
