@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SIGNALR_READY := tests/signalr/node_modules/.ready
 BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 
@@ -16,7 +17,7 @@ help: ## List the commands
 serve: $(READY) ## Run everything on PORT (8080) with an embedded database under DATA_DIR (.data)
 	@exec $(BIN)/python -m local.serve
 
-test: $(READY) ## Run all tests on real PostgreSQL
+test: $(READY) $(SIGNALR_READY) ## Run all tests on real PostgreSQL
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: $(READY) ## Check format, style, types, security and shell scripts
@@ -57,6 +58,15 @@ lock: $(READY) ## Pin requirements*.in with hashes
 
 clean: ## Remove the virtual environment (the data under .data stays)
 	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The official client of the chats. Without Node its tests are skipped, and say so; in CI they fail.
+$(SIGNALR_READY): tests/signalr/package-lock.json
+	@if command -v npm > /dev/null; then \
+		echo "Setting up the official SignalR client for the tests (once)"; \
+		npm ci --prefix tests/signalr --no-audit --no-fund --silent && touch $@; \
+	else \
+		echo "npm is missing: the chats are not tested with the official SignalR client" >&2; \
+	fi
 
 # The project is installed editable: functions-framework puts only a function's own folder on the path.
 $(READY): requirements-dev.txt pyproject.toml

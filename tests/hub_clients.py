@@ -6,15 +6,19 @@ import shutil
 import subprocess
 import threading
 import time
+from base64 import urlsafe_b64decode
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 import requests
 from simple_websocket import Client, ConnectionClosed
+
+from shared.data.pool import Database
 
 FOLDER = Path(__file__).parent / "signalr"
 SUBSCRIBED = "Web key"
@@ -164,7 +168,7 @@ def poll(found: Any, seconds: float = WAIT_SECONDS) -> Any:
     return result
 
 
-def frame(*messages: Json) -> str:
+def frame(*messages: Any) -> str:
     return "".join(json.dumps(message) + SEPARATOR for message in messages)
 
 
@@ -264,6 +268,19 @@ class Polling:
     def __init__(self, base_url: str, hub: str, connection_token: str | None = None) -> None:
         self.base_url, self._hub = base_url, hub
         self.token = token(base_url, hub) if connection_token is None else connection_token
+
+    @property
+    def connection_id(self) -> UUID:
+        """The connection that the token is of; any payload can be read, only not be signed."""
+        payload = self.token.partition(".")[0]
+        return UUID(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))[0])
+
+    def number(self, db: Database) -> int:
+        """Return how many polls the connection has had."""
+        row = db.row("SELECT poll FROM chats WHERE id = :id", id=self.connection_id)
+        assert row is not None
+        number: int = row[0]
+        return number
 
     @property
     def url(self) -> str:

@@ -2,14 +2,20 @@
 
 from functools import cache
 
+from shared.ai.breaker import State
 from shared.ai.model import Model, Question
 from shared.ai.streams import Stream
+from shared.metrics import registry
 from shared.settings import model_settings
 
 __all__ = ["Model", "Question", "Stream", "model"]
+
+STATES = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}  # as a gauge shows them
 
 
 @cache
 def model() -> Model:
     """Return this process's model; nothing is imported or connected before it is first asked. Raises InvalidSetting."""
-    return Model(model_settings())
+    made = Model(model_settings())
+    registry.gauge("liftlog_ai_breaker_state", lambda: STATES[made.breaker.state])
+    return made

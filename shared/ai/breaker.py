@@ -2,9 +2,12 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from shared.metrics import registry
 
 FAILURES_TO_OPEN = 5
 PAUSE_SECONDS = 30.0
@@ -20,7 +23,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How often what happened since the process started, for metrics."""
+    """How often what happened to this breaker."""
 
     succeeded: int = 0
     failed: int = 0
@@ -54,7 +57,7 @@ class Breaker:
         self._opened_at: float | None = None
         self._probing = False
         self._epoch = 0
-        self._succeeded = self._failed = self._refused = self._opened = 0
+        self._happened: Counter[str] = Counter()
 
     @property
     def state(self) -> State:
@@ -66,14 +69,14 @@ class Breaker:
     def counts(self) -> Counts:
         """Return how often what happened since the start."""
         with self._lock:
-            return Counts(self._succeeded, self._failed, self._refused, self._opened)
+            return Counts(**self._happened)
 
     def admit(self) -> Permit | None:
         """Let a call through, or return None: then nothing may be asked now."""
         with self._lock:
             state = self._state()
             if state is State.OPEN or (state is State.HALF_OPEN and self._probing):
-                self._refused += 1
+                self._count("refused")
                 return None
             self._probing = state is State.HALF_OPEN
             return Permit(self._probing, self._epoch)
@@ -81,7 +84,7 @@ class Breaker:
     def succeeded(self, permit: Permit) -> None:
         """The call was answered, if only with a refusal of what was asked."""
         with self._lock:
-            self._succeeded += 1
+            self._count("succeeded")
             if permit.epoch == self._epoch:
                 self._failures_in_a_row = 0
                 if permit.is_probe:
@@ -90,11 +93,11 @@ class Breaker:
     def failed(self, permit: Permit) -> None:
         """The call was not answered, or not to its end."""
         with self._lock:
-            self._failed += 1
+            self._count("failed")
             if permit.epoch == self._epoch:
                 self._failures_in_a_row += 1
                 if permit.is_probe or self._failures_in_a_row >= self._failures_to_open:
-                    self._opened += 1
+                    self._count("opened")
                     self._turn(opened_at=self._clock())
 
     def abandoned(self, permit: Permit) -> None:
@@ -109,6 +112,10 @@ class Breaker:
         if self._clock() - self._opened_at < self._pause_seconds:
             return State.OPEN
         return State.HALF_OPEN
+
+    def _count(self, what: str) -> None:
+        self._happened[what] += 1
+        registry.count("liftlog_ai_calls_total", outcome=what)
 
     def _turn(self, *, opened_at: float | None) -> None:
         self._opened_at = opened_at

@@ -6,6 +6,7 @@ may be older than that.
 
 from shared.data.pool import Database
 from shared.errors import DatabaseUnavailable, RateLimited
+from shared.metrics import registry
 from shared.settings import environment_settings
 
 
@@ -47,6 +48,7 @@ def consume(db: Database, key: str, limit: int) -> None:
         raise DatabaseUnavailable("no answer")
     is_recorded, retry_at = row
     if not is_recorded:
+        registry.count("liftlog_rate_limit_refusals_total")
         raise RateLimited(retry_at)
 
 

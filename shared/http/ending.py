@@ -3,6 +3,7 @@
 gunicorn lets requests under way go on for 30 s, open WebSockets among them; the cloud kills a process after 10.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -12,6 +13,8 @@ from typing import Any
 
 from gunicorn.config import PostWorkerInit
 
+log = logging.getLogger(__name__)
+
 LONGEST_SECONDS = 7.0  # from SIGTERM to the process's end, whatever still runs
 
 _callbacks: list[Callable[[], None]] = []
@@ -20,7 +23,7 @@ _callbacks: list[Callable[[], None]] = []
 def at_end(callback: Callable[[], None]) -> None:
     """Have a function called when SIGTERM arrives, beside the requests under way, and awaited for at most 7 s.
 
-    It must not raise. What was registered first is called first.
+    What was registered first is called first.
     """
     _callbacks.append(callback)
 
@@ -39,13 +42,15 @@ def _on_sigterm(_worker: Any) -> None:
         if callable(stop_accepting):
             stop_accepting(number, frame)
 
-    signal.signal(signal.SIGTERM, begin)
-    signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003 - the system's call
+    signal.signal(signal.SIGTERM, begin)  # it interrupts system calls, which Python repeats (PEP 475)
 
 
 def _call_back() -> None:
     for callback in _callbacks:
-        callback()
+        try:
+            callback()
+        except Exception:  # the others must not miss their turn
+            log.exception("ending failed")
 
 
 def _end_in_time() -> None:

@@ -63,8 +63,8 @@ def _add_routes(family: Family, hub: Hub) -> None:
     @family.route("GET", hub.path, credentials=True)
     def poll() -> Response:
         ticket = _ticket(hub)
-        with places().take(is_open=True):
-            frames = polling.poll(hub, ticket)
+        with places().take(reserved=True) as has_room:
+            frames = polling.poll(hub, ticket, has_room=has_room)
         return Response(status=204) if frames is None else Response(frames, content_type="text/plain; charset=utf-8")
 
     @family.route("POST", hub.path, credentials=True)

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from functools import cache
 
 from shared.errors import ChatsFull
+from shared.metrics import registry
 from shared.settings import chat_settings
 
-RESERVED = 8  # further places, for polls of chats that were opened before
+RESERVED = 8  # further places, for polls of chats that were opened before and would be lost
 
 
 class Places:
@@ -17,19 +18,20 @@ class Places:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._taken = 0
+        self.taken = 0
 
     @contextmanager
-    def take(self, *, is_open: bool = False) -> Iterator[None]:
-        """Hold a place. `is_open`: the chat was opened before, and would be lost. Raises ChatsFull."""
+    def take(self, *, reserved: bool = False) -> Iterator[bool]:
+        """Hold a place, or a reserved one, and tell whether it is one for a new chat. Raises ChatsFull."""
         with self._lock:
-            self._check(RESERVED if is_open else 0)
-            self._taken += 1
+            self._check(RESERVED if reserved else 0)
+            self.taken += 1
+            is_for_new = self.taken <= self._limit
         try:
-            yield
+            yield is_for_new
         finally:
             with self._lock:
-                self._taken -= 1
+                self.taken -= 1
 
     def check(self) -> None:
         """Return if there is a place for a new chat. Raises ChatsFull."""
@@ -37,11 +39,13 @@ class Places:
             self._check(0)
 
     def _check(self, reserved: int) -> None:
-        if self._taken >= self._limit + reserved:
+        if self.taken >= self._limit + reserved:
             raise ChatsFull
 
 
 @cache
 def places() -> Places:
     """Return this process's places. Raises InvalidSetting."""
-    return Places(chat_settings().limit)
+    made = Places(chat_settings().limit)
+    registry.gauge("liftlog_chats_open", lambda: made.taken)
+    return made

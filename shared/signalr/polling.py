@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from shared.data import chats, database
-from shared.errors import DatabaseUnavailable, Overloaded, UnknownConnection
+from shared.errors import ChatsFull, DatabaseUnavailable, Overloaded, UnknownConnection
 from shared.signalr import protocol
 from shared.signalr.hubs import MAX_WAITING, TOO_MANY, Hub, InvalidCall, Turn, dispatch
 from shared.signalr.protocol import Invocation, ProtocolError, Splitter
@@ -85,12 +85,18 @@ class StoredConversation:
         return chats.play_next(database(), self._id, part, outcome.state, outcome.completion)
 
 
-def poll(hub: Hub, ticket: Ticket) -> str | None:
+def poll(hub: Hub, ticket: Ticket, *, has_room: bool) -> str | None:
     """Return what was sent since the last poll, waiting for it a while; None when nothing will come any more.
 
-    The first poll opens the connection and returns at once. Raises UnknownConnection.
+    The first poll opens the connection, if there is room for it, and returns at once.
+    Raises UnknownConnection, ChatsFull.
     """
-    begun = chats.begin_poll(database(), ticket.connection_id, may_open=ticket.may_open)
+    try:
+        begun = chats.begin_poll(database(), ticket.connection_id, may_open=ticket.may_open and has_room)
+    except UnknownConnection:
+        if ticket.may_open and not has_room:
+            raise ChatsFull from None
+        raise
     if begun.number == 1:
         return ""
     if begun.has_lost_player:

@@ -59,9 +59,11 @@ class WebSocket:
             received = self._sock.recv(RECEIVE_BYTES)
         except OSError as error:
             raise ConnectionError("broken") from error
+        if not received:
+            raise ConnectionError("ended")
         with self._lock:
             try:
-                self._protocol.receive_data(received or None)
+                self._protocol.receive_data(received)
                 events = list(self._protocol.events())
             except (LocalProtocolError, RemoteProtocolError) as error:
                 raise ConnectionError("not a WebSocket frame") from error

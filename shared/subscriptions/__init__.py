@@ -15,6 +15,7 @@ from datetime import datetime
 from gunicorn.config import LimitRequestFieldSize
 
 from shared.errors import NotSubscribed
+from shared.metrics import registry
 from shared.subscriptions import apple, google_play, revenuecat, web
 from shared.subscriptions.memory import Memory
 from shared.subscriptions.outcomes import Refused
@@ -71,12 +72,14 @@ def _store_and_token(authorization: str) -> tuple[str, str]:
 
 
 def _ask(store: str, token: str) -> datetime:
-    """Return the end of the token's subscription. What the store said is one event of the log, for metrics."""
+    """Return the end of the token's subscription. What the store said is logged and counted."""
     try:
         paid_until = STORES[store](token)
     except Refused as refused:
         event = {"store": store, "outcome": refused.outcome, "reason": str(refused)}
         log.log(refused.level, "subscription refused", extra=event)
+        registry.count("liftlog_subscription_checks_total", store=store, outcome=refused.outcome)
         raise NotSubscribed from None
     log.info("subscription accepted", extra={"store": store, "outcome": "paid"})
+    registry.count("liftlog_subscription_checks_total", store=store, outcome="paid")
     return paid_until

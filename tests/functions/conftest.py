@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def new_chat_server(database_url: str, model_server: ModelServer) -> Iterator[Ca
     """Return a function that starts a server with the hubs, or one more with the same key and database."""
     with ExitStack() as started:
 
-        def start(name: str = "ai_chat", **options: str) -> Server:
+        def start(name: str = "ai_chat", **options: Any) -> Server:
             planner = {"WEB_AUTH_API_KEY": "key", "OPENAI_BASE_URL": model_server.base_url, "CHAT_TURNS_PER_DAY": "0"}
             server = Server(name, **({"DATABASE_URL": database_url} | planner | options))
             started.callback(server.stop)

@@ -144,12 +144,6 @@ def signed(monkeypatch):
     return sign
 
 
-@pytest.fixture
-def servers_key(monkeypatch):
-    """Let this process read the server's tokens."""
-    monkeypatch.setenv("CHAT_TOKEN_KEY", CHAT_TOKEN_KEY)
-
-
 def expired(ticket):
     return Ticket(ticket.connection_id, ticket.hub, ticket.subscriber, 0)
 
@@ -406,11 +400,11 @@ def test_an_idle_poll_comes_back_empty(hasty_server):
     polling.delete()
 
 
-def test_a_newer_poll_ends_the_one_before_it(chat_server, servers_key, db):
+def test_a_newer_poll_ends_the_one_before_it(chat_server, db):
     polling = Polling(chat_server.url, V2).open()
     with ThreadPoolExecutor() as executor:
         older = executor.submit(polling.poll)
-        poll(lambda: polls_of(db, polling) == 3)
+        poll(lambda: polling.number(db) == 3)
         newer = executor.submit(polling.poll)
         assert older.result().status_code == 204
         polling.send(frame(invocation("StopInProgress")))
@@ -418,17 +412,12 @@ def test_a_newer_poll_ends_the_one_before_it(chat_server, servers_key, db):
     polling.delete()
 
 
-def polls_of(db, polling):
-    row = db.row("SELECT poll FROM chats WHERE id = :id", id=tickets.verify(polling.token, V2).connection_id)
-    return row and row[0]
-
-
 @pytest.mark.parametrize("how", ["DELETE", "message"])
-def test_leaving_ends_the_poll_and_everything_else(chat_server, servers_key, db, how):
+def test_leaving_ends_the_poll_and_everything_else(chat_server, db, how):
     polling = Polling(chat_server.url, V2).open()
     with ThreadPoolExecutor() as executor:
         waiting = executor.submit(polling.poll)
-        poll(lambda: polls_of(db, polling) == 3)
+        poll(lambda: polling.number(db) == 3)
         if how == "DELETE":
             assert polling.delete().status_code == 202
         else:
@@ -439,14 +428,14 @@ def test_leaving_ends_the_poll_and_everything_else(chat_server, servers_key, db,
     assert polling.delete().status_code == 202
 
 
-def test_nothing_of_a_chat_that_was_left_stays(chat_server, servers_key, model, db):
+def test_nothing_of_a_chat_that_was_left_stays(chat_server, model, db):
     polling = Polling(chat_server.url, V2).open()
     model.script(Text("Hi"))
     polling.send(frame(SEND))
     polling.receive_until(type=3)
     polling.send(frame(invocation("Nonsense")))
     polling.delete()
-    chat_id = tickets.verify(polling.token, V2).connection_id
+    chat_id = polling.connection_id
     row = db.row("SELECT state, history, playing, waiting FROM chats WHERE id = :id", id=chat_id)
     assert row == ["ended", [], None, []]
     assert db.rows("SELECT seq FROM chat_messages WHERE chat_id = :id", id=chat_id) == []

@@ -4,9 +4,14 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 
 from shared import operators
+from shared.settings import THREADS_BESIDE_CHATS
 from tests.servers import FUNCTIONS, manifest
+
+SIZES = {"memory", "cpu", "pool", "connections", "instances", "concurrency", "timeout_seconds"}
+CHAT_LIMIT = 50  # the setting's default
 
 
 @pytest.mark.parametrize("name", manifest())
@@ -25,8 +30,32 @@ def test_every_folder_has_a_row():
 @pytest.mark.parametrize("name", manifest())
 def test_every_row_is_complete(name):
     entry = manifest()[name]
-    assert set(entry) == {"access", "memory", "concurrency", "timeout_seconds", "secrets", "routes"}
+    assert set(entry) == SIZES | {"access", "secrets", "routes"}
     assert entry["access"] in {"public", "private"}
+
+
+def test_the_gateways_have_sizes_of_their_own():
+    document = yaml.safe_load((Path(FUNCTIONS) / "manifest.yaml").read_text())
+    assert set(document) == {"functions", "gateway", "operator"}
+    assert set(document["gateway"]) == set(document["operator"]) == SIZES
+
+
+@pytest.mark.parametrize("name", [*manifest(), "gateway", "operator"])
+def test_a_row_counts_all_connections_that_an_instance_opens(name):
+    document = yaml.safe_load((Path(FUNCTIONS) / "manifest.yaml").read_text())
+    entry = document["functions"].get(name) or document[name]
+    families = [name] if name in manifest() else list(manifest())
+    sources = "".join(path.read_text() for family in families for path in (Path(FUNCTIONS) / family).rglob("*.py"))
+    databases = 2 if "rate_limit_database" in sources or name == "migrate" else 1
+    listeners = 1 if "shared.signalr" in sources else 0
+    assert entry["connections"] == entry["pool"] * databases + listeners
+
+
+@pytest.mark.parametrize("name", ["ai_chat", "gateway", "operator"])
+def test_whoever_serves_chats_has_threads_beside_them(name):
+    document = yaml.safe_load((Path(FUNCTIONS) / "manifest.yaml").read_text())
+    entry = document["functions"].get(name) or document[name]
+    assert entry["concurrency"] == CHAT_LIMIT + THREADS_BESIDE_CHATS
 
 
 def test_the_gateway_serves_all_and_asks_operators_who_they_are():
