@@ -9,7 +9,7 @@ BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format demo chat migrate backup restore bench package lock clean
+.PHONY: help serve test lint format demo chat migrate cleanup backup restore bench package lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -24,8 +24,8 @@ lint: $(READY) ## Check format, style, types, security and shell scripts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/bandit -q -r functions shared migrations local bench -c pyproject.toml
-	@$(BIN)/shellcheck .ci/run
+	@$(BIN)/bandit -q -r functions shared migrations local bench scripts -c pyproject.toml
+	@$(BIN)/shellcheck .ci/run scripts/*.sh scripts/plan-review
 
 format: $(READY) ## Bring the code into its format
 	@$(BIN)/ruff format .
@@ -39,6 +39,9 @@ chat: $(READY) ## Talk with the planner of a running server (BASE_URL); ARGS=--f
 
 migrate: $(READY) ## Bring the database (DATABASE_URL, or the embedded one) to the newest schema
 	@$(BIN)/python -m local.migrate
+
+cleanup: $(READY) ## Have a running server (BASE_URL) remove what has expired; ARGS=--dry-run only counts
+	@$(BIN)/python -m local.cleanup $(ARGS)
 
 backup: $(READY) ## Write the database into FILE (backups/liftlog-<now>.dump)
 	@$(BIN)/python -m local.backups backup $(FILE)

@@ -28,7 +28,7 @@ from local.hub_client import HubClient, HubClosed, HubFailed
 from local.model_server import ModelServer
 from local.plan_view import plan_view
 from local.secrets import WEB_KEY, kept_secret
-from local.settings import local_settings
+from local.settings import client_settings, local_settings
 from shared.errors import InvalidSetting
 
 HUB = "/ai-chat-v2"
@@ -46,7 +46,6 @@ Json = dict[str, Any]
 class ChatSettings:
     """Which server to talk with, and as whom.
 
-    BASE_URL            address of the server; default http://localhost:8080
     WEB_AUTH_API_KEY    the server's key of the store Web; default the one that `make serve` keeps under DATA_DIR
     """
 
@@ -56,7 +55,7 @@ class ChatSettings:
 
 def chat_settings() -> ChatSettings:
     """Read the settings from the environment. Raises InvalidSetting, and OSError if DATA_DIR cannot be used."""
-    base_url = (os.environ.get("BASE_URL") or "http://localhost:8080").rstrip("/")
+    base_url = client_settings().base_url
     web_key = os.environ.get("WEB_AUTH_API_KEY", "")
     if not web_key and urlsplit(base_url).hostname in {"localhost", "127.0.0.1"}:
         web_key = kept_secret(local_settings().data_dir, WEB_KEY)

@@ -6,7 +6,6 @@ Ben follows Ada, reads what she publishes, opens a workout that she shares by li
 
 import binascii
 import json
-import os
 import sys
 import time
 from base64 import b64decode, b64encode
@@ -20,6 +19,7 @@ import requests
 
 from local import app_crypto
 from local.app_crypto import NotAuthentic
+from local.settings import client_settings
 
 BEGINNING = "2000-01-01T00:00:00Z"  # what the app asks since, before it holds an event
 RETENTION = timedelta(days=90)  # the app's, of events and shared workouts
@@ -35,21 +35,6 @@ class StoryBroken(Exception):
 
 class ServerUnreachable(Exception):
     """Nobody answers there; the message says where."""
-
-
-@dataclass(frozen=True, slots=True)
-class DemoSettings:
-    """Where the story plays.
-
-    BASE_URL    address of the server; default http://localhost:8080
-    """
-
-    base_url: str
-
-
-def demo_settings() -> DemoSettings:
-    """Read the settings from the environment."""
-    return DemoSettings((os.environ.get("BASE_URL") or "http://localhost:8080").rstrip("/"))
 
 
 class Server:
@@ -402,7 +387,7 @@ STEPS: list[tuple[str, Callable[[Story], None]]] = [
 
 def main() -> int:
     """Play the story. Return the exit status."""
-    settings = demo_settings()
+    settings = client_settings()
     story = Story(Server(settings.base_url))
     try:
         seconds = play(story)

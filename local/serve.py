@@ -30,6 +30,7 @@ GATEWAY = Path(__file__).parent.parent / "functions" / "gateway" / "main.py"
 START_SECONDS = 60.0
 STOP_SECONDS = 4.0  # for requests under way; the database then takes up to 3 s more
 PORT_WAIT_SECONDS = 5.0  # a gateway that was killed a moment ago may still be letting go
+CLEANUP_SECONDS = 3600.0
 _CHECK_SECONDS = 0.2
 _RESTART_PAUSE_SECONDS = 1.0
 
@@ -76,7 +77,7 @@ def _serve(settings: LocalSettings, started: ExitStack) -> None:
     started.callback(_end, gateway)
     _wait_for_answer(settings, gateway)
     print(f"LiftLog answers on {_base_url(settings)} (Ctrl-C ends it)", flush=True)
-    _watch(gateway, postgres)
+    _watch(gateway, postgres, Cleaner(_base_url(settings)))
 
 
 def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
@@ -155,9 +156,31 @@ def _wait_for_answer(settings: LocalSettings, gateway: subprocess.Popen[bytes]) 
     raise CannotServe("the gateway does not answer; its messages are above")
 
 
-def _watch(gateway: subprocess.Popen[bytes], postgres: EmbeddedPostgres | None) -> None:
+class Cleaner:
+    """Calls the cleanup once an hour, as Cloud Scheduler does in the cloud, in a process of its own."""
+
+    def __init__(self, base_url: str) -> None:
+        self._environment = {**os.environ, "BASE_URL": base_url}
+        self._due_at = time.monotonic() + CLEANUP_SECONDS
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def clean_if_due(self) -> None:
+        """Begin a run if it is time, and the last one is over."""
+        if time.monotonic() < self._due_at or (self._process is not None and self._process.poll() is None):
+            return
+        self._due_at = time.monotonic() + CLEANUP_SECONDS
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "local.cleanup"],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,  # what it does is in the gateway's log, too
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
+        )
+
+
+def _watch(gateway: subprocess.Popen[bytes], postgres: EmbeddedPostgres | None, cleaner: Cleaner) -> None:
     """Return never: start the database again whenever it dies. Raises CannotServe when the gateway has died."""
     while gateway.poll() is None:
+        cleaner.clean_if_due()
         if postgres is not None and not postgres.is_running():
             print("The embedded database died; starting it again", file=sys.stderr, flush=True)
             try:

@@ -4,6 +4,7 @@ GET polls for what was sent, POST sends, DELETE leaves. The process that takes a
 answered the POST: clients send one after another, and Stop must get through.
 """
 
+import logging
 import threading
 import time
 from dataclasses import asdict
@@ -16,6 +17,8 @@ from shared.signalr.hubs import MAX_WAITING, TOO_MANY, Hub, InvalidCall, Turn, d
 from shared.signalr.protocol import Invocation, ProtocolError, Splitter
 from shared.signalr.switchboard import Player, Waiter, switchboard
 from shared.signalr.tickets import Ticket
+
+log = logging.getLogger(__name__)
 
 LOST = "The server that played the turn was lost."
 INCOMPLETE = "A message is incomplete."
@@ -63,8 +66,11 @@ class StoredConversation:
         while part is not None:
             try:
                 part = self._play_one(part, player)
-            except (ConnectionError, DatabaseUnavailable):
-                return  # the client is gone, or its next poll finds that nobody plays any more
+            except ConnectionError:
+                return
+            except DatabaseUnavailable:
+                log.warning("turn lost")  # the client's next poll finds that nobody plays any more
+                return
             finally:
                 switchboard().remove(player)
             if part is not None:

@@ -49,6 +49,8 @@ class SocketConversation:
 
     def play(self, call: Invocation) -> None:
         with self._lock:
+            if self.has_ended:
+                return
             if self._playing is not None:
                 if len(self._waiting) >= MAX_WAITING:
                     raise InvalidCall(TOO_MANY)
