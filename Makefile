@@ -9,7 +9,7 @@ BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format demo chat migrate cleanup backup restore bench package lock clean
+.PHONY: help serve test lint format demo chat migrate cleanup backup restore bench bench-chat package checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -20,12 +20,13 @@ serve: $(READY) ## Run everything on PORT (8080) with an embedded database under
 test: $(READY) $(SIGNALR_READY) ## Run all tests on real PostgreSQL
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-lint: $(READY) ## Check format, style, types, security and shell scripts
+lint: $(READY) ## Check format, style, types, security, shell scripts and terraform/ (with the CLI named by TERRAFORM)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/bandit -q -r functions shared migrations local bench scripts -c pyproject.toml
-	@$(BIN)/shellcheck .ci/run scripts/*.sh scripts/plan-review
+	@$(BIN)/shellcheck .ci/run terraform/lint scripts/*.sh scripts/plan-review
+	@terraform/lint
 
 format: $(READY) ## Bring the code into its format
 	@$(BIN)/ruff format .
@@ -49,11 +50,21 @@ backup: $(READY) ## Write the database into FILE (backups/liftlog-<now>.dump)
 restore: $(READY) ## Put the backup FILE in place of the database; clients get 503 meanwhile
 	@$(BIN)/python -m local.backups restore $(FILE)
 
+bench-chat: $(READY) ## Measure what the chat hubs cost beside the model, and what idle chats cost
+	@$(BIN)/python -m bench.chat
+
 bench: $(READY) ## Measure every route beside two yardsticks; prints a table
 	@$(BIN)/python -m bench $(ARGS)
 
 package: $(READY) ## Make one deterministic zip for each function in dist/
 	@$(BIN)/python -m scripts.package
+
+soak: $(READY) ## Ten minutes at half of the greatest load, with a restart of the database in the middle
+	@$(BIN)/python -m bench.soak $(ARGS)
+
+checkov: ## Look for insecure settings in terraform/ (takes an environment of its own: 290 MB, a minute)
+	@test -x .venv-checkov/bin/checkov || { $(PYTHON) -m venv .venv-checkov && .venv-checkov/bin/pip install -q --disable-pip-version-check checkov==3.3.30; }
+	@.venv-checkov/bin/checkov --config-file terraform/.checkov.yaml
 
 lock: $(READY) ## Pin requirements*.in with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt

@@ -38,7 +38,7 @@ class DidNotStart(Exception):
 class Server:
     """A function in functions-framework: gunicorn's arbiter and its workers."""
 
-    def __init__(self, name: str, source: Path, database_url: str, *, one_cpu: bool) -> None:
+    def __init__(self, name: str, source: Path, database_url: str, *, one_cpu: bool, **environment: str) -> None:
         """Start it and wait until it listens. Raises DidNotStart. `one_cpu`: as `make serve` starts the gateway."""
         self.port = _free_port()
         self._process = subprocess.Popen(
@@ -52,7 +52,9 @@ class Server:
                 "FUNCTION_SOURCE": str(source),
                 "ENVIRONMENT": "local",
                 "THREADS": os.environ.get("THREADS", "66"),  # as `make serve`
-            },
+            }
+            | environment,
+            stdout=subprocess.DEVNULL,  # a line for each request
             start_new_session=True,  # Ctrl-C is for us
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
         )

@@ -17,7 +17,7 @@ from flask import Response
 from werkzeug.routing import Rule
 from wsproto.utilities import RemoteProtocolError
 
-from shared import subscriptions
+from shared import logs, subscriptions
 from shared.errors import InvalidRequest, ServiceError, UnknownConnection, UnknownPath
 from shared.http import Family
 from shared.http.bodies import read_body
@@ -119,6 +119,7 @@ def _add_sockets(hubs: Mapping[str, Hub]) -> None:
 
 
 def _accept(hubs: Mapping[str, Hub], path: str) -> Response:
+    logs.start()
     try:
         _hold_socket(_hub(hubs, path))
     except ServiceError as error:

@@ -9,6 +9,7 @@ they came. Everything else happens at once, beside the turn under way. So a clie
 import inspect
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -73,7 +74,7 @@ class Conversation(Protocol):
         """End the turn under way."""
 
     def cancel(self, invocation_id: str) -> None:
-        """End the turn of that call, or keep it from beginning; nothing happens if there is none."""
+        """End the turn of that call, if it is under way."""
 
     def restart(self) -> None:
         """Forget everything that was said, and end the turn under way."""
@@ -135,7 +136,7 @@ class Hub:
     def run(self, call: Invocation, turn: Turn) -> Outcome:
         """Play a turn to its end. Raises ConnectionError if the client is gone."""
         method = self._turns[call.target]
-        error = None
+        error, began = None, time.monotonic()
         try:
             state = method(turn, *bind(method, call.arguments))
         except ConnectionError:
@@ -143,8 +144,13 @@ class Hub:
         except Exception:  # a bug of ours must not take the conversation with it
             log.exception("turn failed", extra={"hub": self.path, "method": call.target})
             state, error = turn.state, FAULT
+        log.info("turn played", extra=self._event(call, turn, time.monotonic() - began))
         completion = None if call.invocation_id is None else protocol.completion(call.invocation_id, error)
         return Outcome(state, completion)
+
+    def _event(self, call: Invocation, turn: Turn, seconds: float) -> dict[str, Any]:
+        fields = {"hub": self.path, "method": call.target, "duration_ms": round(seconds * 1000)}
+        return fields | {"was_stopped": turn.cancelled.is_set()}
 
 
 def bind(method: TurnMethod, arguments: list[Any]) -> list[Any]:

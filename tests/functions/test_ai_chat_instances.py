@@ -255,15 +255,16 @@ def test_sigterm_ends_a_polled_turn_and_says_so_elsewhere(new_chat_server, other
     assert request.disconnected.wait(5)
 
 
-def test_an_idle_polled_chat_goes_on_at_another_process(new_chat_server, other_server, model):
+def test_an_idle_polled_chat_goes_on_at_another_process(new_chat_server, other_server, model, db):
     server = new_chat_server()
     here = Polling(server.url, V2).open()
     model.script(Text("Hi Ann"))
     here.send(frame(invocation("SendMessage", "I am Ann", 3)))
     here.receive_until(type=3)
     with ThreadPoolExecutor() as executor:
+        polls = here.number(db)
         waiting = executor.submit(here.poll)
-        poll(waiting.running)
+        poll(lambda: here.number(db) > polls)
         began = time.monotonic()
         server.process.terminate()
         answer = waiting.result()
