@@ -374,7 +374,8 @@ def test_texts_that_nobody_fetched_are_replaced_by_the_newer_ones(chat_server, m
     polling = Polling(chat_server.url, V2).open()
     model.script(Text("x" * 100, pause_seconds=0.02))
     polling.send(frame(SEND))
-    poll(lambda: db.row("SELECT seq FROM chat_messages WHERE topic IS NULL"))
+    completion = "SELECT seq FROM chat_messages WHERE chat_id = :id AND topic IS NULL"
+    poll(lambda: db.row(completion, id=polling.connection_id))
     assert polling.receive() == [
         {"type": 1, "target": "ReceiveMessage", "arguments": [{"type": "messageResponse", "message": "x" * 100}]},
         {"type": 3, "invocationId": "1"},

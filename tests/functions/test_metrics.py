@@ -4,6 +4,7 @@ import time
 from base64 import b64encode
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from uuid import uuid4
 
 import psutil
@@ -254,3 +255,12 @@ def test_behind_the_clouds_iam_the_caller_has_been_let_in(database_url):
         assert (
             Caller(servers, alone=True)("GET", "/metrics", headers={"Authorization": "Bearer a.b.c"}).status_code == 200
         )
+
+
+def test_the_documentation_has_the_table_of_the_code():
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    for level in SERVICE_LEVELS:
+        unit = f" {level.unit}" if level.unit else ""
+        normal, alert = ("≥", "<") if level.higher_is_better else ("<", ">")
+        cells = f"| {normal} {level.normal:g}{unit} | {alert} {level.alert:g}{unit} for {level.alert_seconds} s |"
+        assert cells in text, level.metric
