@@ -1,0 +1,161 @@
+# Once per project, before anything else: the bucket for Terraform's state, and who deploys. Its own state is a file on the
+# machine that runs it; lost, `terraform import` brings it back.
+#
+#   terraform -chdir=terraform/bootstrap init
+#   terraform -chdir=terraform/bootstrap apply -var project=$GCP_PROJECT_ID -var github_repository=owner/name
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    google = { source = "hashicorp/google", version = "6.50.0" }
+  }
+}
+
+provider "google" {
+  project        = var.project
+  region         = var.region
+  default_labels = { app = "liftlog" }
+}
+
+variable "project" {
+  description = "Id of the Google Cloud project."
+  type        = string
+}
+
+variable "region" {
+  description = "Where the state is kept."
+  type        = string
+  default     = "us-central1"
+}
+
+variable "github_repository" {
+  description = "owner/name of the repository whose workflows may deploy; left out, none may."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null || can(regex("^[\\w.-]+/[\\w.-]+$", var.github_repository))
+    error_message = "A repository's name is like owner/name."
+  }
+}
+
+resource "google_project_service" "this" {
+  for_each = toset(["cloudresourcemanager.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com", "sts.googleapis.com"])
+
+  service            = each.value
+  disable_on_destroy = false
+}
+
+# The state of both workspaces. Old versions stay for 90 days, so that a broken state can be taken back.
+resource "google_storage_bucket" "state" {
+  name                        = "${var.project}-liftlog-state"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  versioning {
+    enabled = true
+  }
+
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      days_since_noncurrent_time = 90
+    }
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+# Who applies the configuration and deploys: Cloud Build, and GitHub's workflows.
+resource "google_service_account" "deployer" {
+  account_id   = "liftlog-deployer"
+  display_name = "LiftLog: applies Terraform and deploys"
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_project_iam_member" "deployer" {
+  for_each = toset([
+    "roles/artifactregistry.admin",
+    "roles/cloudbuild.builds.editor",
+    "roles/cloudfunctions.admin",
+    "roles/cloudscheduler.admin",
+    "roles/cloudsql.admin",
+    "roles/compute.loadBalancerAdmin",
+    "roles/compute.networkAdmin",
+    "roles/compute.securityAdmin",
+    "roles/iam.serviceAccountAdmin",
+    "roles/iam.serviceAccountUser",
+    "roles/logging.admin",
+    "roles/monitoring.editor",
+    "roles/resourcemanager.projectIamAdmin",
+    "roles/run.admin",
+    "roles/secretmanager.admin",
+    "roles/servicenetworking.networksAdmin",
+    "roles/serviceusage.serviceUsageAdmin",
+    "roles/storage.admin",
+    "roles/vpcaccess.admin",
+  ])
+
+  project = var.project
+  role    = each.value
+  member  = google_service_account.deployer.member
+}
+
+# GitHub proves with a token of its own which repository a workflow runs for; no key leaves Google.
+resource "google_iam_workload_identity_pool" "github" {
+  count = var.github_repository == null ? 0 : 1
+
+  workload_identity_pool_id = "liftlog-github"
+  display_name              = "GitHub workflows"
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_iam_workload_identity_pool_provider" "github" {
+  count = var.github_repository == null ? 0 : 1
+
+  workload_identity_pool_id          = google_iam_workload_identity_pool.github[0].workload_identity_pool_id
+  workload_identity_pool_provider_id = "github"
+  display_name                       = "GitHub"
+  attribute_condition                = "assertion.repository == '${var.github_repository}'"
+
+  attribute_mapping = {
+    "google.subject"       = "assertion.sub"
+    "attribute.repository" = "assertion.repository"
+  }
+
+  oidc {
+    issuer_uri = "https://token.actions.githubusercontent.com"
+  }
+}
+
+resource "google_service_account_iam_member" "github_deploys" {
+  count = var.github_repository == null ? 0 : 1
+
+  service_account_id = google_service_account.deployer.name
+  role               = "roles/iam.workloadIdentityUser"
+  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.github[0].name}/attribute.repository/${var.github_repository}"
+}
+
+output "state_bucket" {
+  description = "For terraform init: -backend-config=bucket=…"
+  value       = google_storage_bucket.state.name
+}
+
+output "deployer" {
+  description = "The deployer's address, for Cloud Build and the workflow."
+  value       = google_service_account.deployer.email
+}
+
+output "workload_identity_provider" {
+  description = "For the workflow's google-github-actions/auth; null without a repository."
+  value       = one(google_iam_workload_identity_pool_provider.github[*].name)
+}

@@ -1,0 +1,99 @@
+# PostgreSQL 17, reachable over its private address and with Cloud SQL's connectors only: they bring a certificate that
+# IAM made for them.
+resource "google_sql_database_instance" "main" {
+  name                = "liftlog-user-data-${local.environment}"
+  database_version    = "POSTGRES_17"
+  region              = var.region
+  deletion_protection = local.deletion_protection
+
+  settings {
+    tier                        = coalesce(var.database_tier, local.size.database_tier)
+    edition                     = "ENTERPRISE" # the default of 16 and newer is ENTERPRISE_PLUS, which has no such tiers
+    availability_type           = local.size.database_availability
+    disk_type                   = "PD_SSD"
+    disk_size                   = 10 # GB, to begin with
+    disk_autoresize             = true
+    deletion_protection_enabled = local.deletion_protection
+    retain_backups_on_delete    = local.deletion_protection
+    connector_enforcement       = "REQUIRED"
+
+    ip_configuration {
+      ipv4_enabled    = false
+      private_network = google_compute_network.main.id
+      ssl_mode        = "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"
+    }
+
+    backup_configuration {
+      enabled                        = true
+      start_time                     = "03:00" # UTC
+      location                       = var.region
+      point_in_time_recovery_enabled = true
+      transaction_log_retention_days = local.size.log_days
+
+      backup_retention_settings {
+        retained_backups = local.size.backups
+      }
+    }
+
+    maintenance_window {
+      day          = 7 # Sunday
+      hour         = 4 # UTC, after the backup
+      update_track = local.is_production ? "stable" : "canary"
+    }
+
+    insights_config {
+      query_insights_enabled  = true
+      query_string_length     = 4096
+      query_plans_per_minute  = 5
+      record_application_tags = true
+      record_client_address   = false
+    }
+
+    dynamic "database_flags" {
+      for_each = {
+        max_connections                     = local.size.max_connections
+        idle_in_transaction_session_timeout = 60000 # ms; no statement of ours leaves a transaction open
+        log_checkpoints                     = "on"
+        log_connections                     = "on"
+        log_disconnections                  = "on"
+        log_lock_waits                      = "on"
+        log_min_duration_statement          = 1000 # ms, as the runbook's slow requests
+        log_temp_files                      = 0
+      }
+
+      content {
+        name  = database_flags.key
+        value = database_flags.value
+      }
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = local.connection_budget <= local.connection_limit
+      error_message = "At worst the functions open ${local.connection_budget} connections, and ${local.connection_limit} are allowed. Lower instances or pools in functions/manifest.yaml, or max_instances."
+    }
+  }
+
+  depends_on = [google_service_networking_connection.database]
+}
+
+resource "google_sql_database" "this" {
+  for_each = toset(["liftlog_user_data", "liftlog_rate_limit"])
+
+  name     = each.value
+  instance = google_sql_database_instance.main.name
+}
+
+# The password is made in memory and written to Cloud SQL and Secret Manager; it is never in the state.
+ephemeral "random_password" "database" {
+  length  = 48
+  special = false
+}
+
+resource "google_sql_user" "backend" {
+  name                = "liftlog_backend"
+  instance            = google_sql_database_instance.main.name
+  password_wo         = ephemeral.random_password.database.result
+  password_wo_version = var.database_password_version
+}

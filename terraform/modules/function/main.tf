@@ -1,0 +1,189 @@
+# One family: its identity, what that identity may do, the function, and who may call it.
+terraform {
+  required_providers {
+    google = { source = "hashicorp/google" }
+  }
+}
+
+locals {
+  only_balanced = var.access == "public" && var.balanced
+  uri           = var.cpu_always ? one(google_cloud_run_v2_service.this[*].uri) : one(google_cloudfunctions2_function.this[*].service_config[0].uri)
+}
+
+resource "google_service_account" "family" {
+  account_id   = var.account_id
+  display_name = var.name
+}
+
+resource "google_secret_manager_secret_iam_member" "reads" {
+  for_each = var.secrets
+
+  secret_id = each.value
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.family.member
+}
+
+resource "google_project_iam_member" "connects" {
+  project = var.project
+  role    = "roles/cloudsql.client"
+  member  = google_service_account.family.member
+
+  condition {
+    title      = "only ${var.database_instance}"
+    expression = "resource.name == 'projects/${var.project}/instances/${var.database_instance}' && resource.service == 'sqladmin.googleapis.com'"
+  }
+}
+
+resource "google_cloudfunctions2_function" "this" {
+  count = var.cpu_always ? 0 : 1
+
+  name        = var.name
+  location    = var.region
+  description = var.description
+
+  build_config {
+    runtime           = "python311"
+    entry_point       = var.source_package
+    docker_repository = var.repository
+    service_account   = var.build_account
+
+    source {
+      storage_source {
+        bucket = var.source_bucket
+        object = var.source_object
+      }
+    }
+  }
+
+  service_config {
+    available_memory                 = "${var.memory}Mi"
+    available_cpu                    = tostring(var.cpu)
+    max_instance_request_concurrency = var.concurrency
+    timeout_seconds                  = var.timeout_seconds
+    min_instance_count               = var.instances.least
+    max_instance_count               = var.instances.most
+    service_account_email            = google_service_account.family.email
+    vpc_connector                    = var.connector
+    vpc_connector_egress_settings    = "PRIVATE_RANGES_ONLY"
+    ingress_settings                 = local.only_balanced ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
+    environment_variables            = var.environment
+
+    # A new revision gets what the traffic's configuration says. scripts/deploy.sh pins it to revisions before it
+    # changes anything, so that is nothing; without a pin it is everything.
+    all_traffic_on_latest_revision = false
+  }
+
+  lifecycle {
+    # Code and traffic belong to the scripts. (The latter is read back as true while the newest revision has it all.)
+    ignore_changes = [
+      build_config[0].source,
+      service_config[0].all_traffic_on_latest_revision,
+    ]
+  }
+
+  depends_on = [google_secret_manager_secret_iam_member.reads, google_project_iam_member.connects]
+}
+
+resource "google_cloud_run_v2_service" "this" {
+  count = var.cpu_always ? 1 : 0
+
+  name                = var.name
+  location            = var.region
+  description         = var.description
+  deletion_protection = var.deletion_protection
+  ingress             = local.only_balanced ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
+
+  build_config {
+    source_location          = "gs://${var.source_bucket}/${var.source_object}"
+    function_target          = var.source_package
+    image_uri                = var.image
+    base_image               = "python311"
+    enable_automatic_updates = false # what was tested is what runs
+    service_account          = var.build_account
+  }
+
+  template {
+    service_account                  = google_service_account.family.email
+    timeout                          = "${var.timeout_seconds}s"
+    max_instance_request_concurrency = var.concurrency
+    session_affinity                 = false # any instance serves any poll of a chat
+
+    scaling {
+      min_instance_count = var.instances.least
+      max_instance_count = var.instances.most
+    }
+
+    vpc_access {
+      connector = var.connector
+      egress    = "PRIVATE_RANGES_ONLY"
+    }
+
+    containers {
+      image = var.image
+
+      resources {
+        cpu_idle          = false
+        startup_cpu_boost = true
+        limits            = { cpu = tostring(var.cpu), memory = "${var.memory}Mi" }
+      }
+
+      dynamic "env" {
+        for_each = var.environment
+
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+    }
+  }
+
+  lifecycle {
+    # Code and traffic belong to the scripts; gcloud leaves its name and a revision's.
+    ignore_changes = [
+      build_config,
+      client,
+      client_version,
+      template[0].containers[0].image,
+      template[0].revision,
+      traffic,
+    ]
+  }
+
+  depends_on = [google_secret_manager_secret_iam_member.reads, google_project_iam_member.connects]
+}
+
+# A function of the 2nd generation is a Cloud Run service, and its callers are those of the service.
+resource "google_cloud_run_v2_service_iam_member" "anybody" {
+  count = var.access == "public" ? 1 : 0
+
+  name     = var.name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = "allUsers"
+
+  depends_on = [google_cloudfunctions2_function.this, google_cloud_run_v2_service.this]
+}
+
+resource "google_cloud_run_v2_service_iam_member" "invokes" {
+  for_each = merge({ for member in var.operators : member => member }, var.callers)
+
+  name     = var.name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = each.value
+
+  depends_on = [google_cloudfunctions2_function.this, google_cloud_run_v2_service.this]
+}
+
+# `gcloud functions call` looks the function's URL up first.
+resource "google_cloudfunctions2_function_iam_member" "looks_up" {
+  for_each = var.cpu_always ? [] : var.operators
+
+  cloud_function = var.name
+  location       = var.region
+  role           = "roles/cloudfunctions.viewer"
+  member         = each.value
+
+  depends_on = [google_cloudfunctions2_function.this]
+}

@@ -1,0 +1,33 @@
+output "name" {
+  description = "Name of the function and of its Cloud Run service."
+  value       = var.name
+}
+
+output "uri" {
+  description = "Its own URL."
+  value       = local.uri
+}
+
+output "member" {
+  description = "Its identity, as IAM names it."
+  value       = google_service_account.family.member
+}
+
+output "invokers" {
+  description = "Who may call it."
+  value = toset(concat(
+    google_cloud_run_v2_service_iam_member.anybody[*].member,
+    [for binding in google_cloud_run_v2_service_iam_member.invokes : binding.member],
+  ))
+  depends_on = [google_cloud_run_v2_service_iam_member.anybody, google_cloud_run_v2_service_iam_member.invokes]
+}
+
+output "readable_secrets" {
+  description = "Ids of the secrets it may read."
+  value       = toset([for grant in google_secret_manager_secret_iam_member.reads : grant.secret_id])
+}
+
+output "ingress" {
+  description = "Where requests may come from."
+  value       = var.cpu_always ? one(google_cloud_run_v2_service.this[*].ingress) : one(google_cloudfunctions2_function.this[*].service_config[0].ingress_settings)
+}

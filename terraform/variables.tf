@@ -1,0 +1,124 @@
+variable "project" {
+  description = "Id of the Google Cloud project."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
+    error_message = "A project's id has 6 to 30 lower-case letters, digits and hyphens."
+  }
+}
+
+variable "region" {
+  description = "Where everything runs that has a place."
+  type        = string
+  default     = "us-central1"
+}
+
+variable "environment" {
+  description = "staging or production. Left out it is the workspace's name; where a workspace is selected, both must agree."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = contains(["staging", "production"], coalesce(var.environment, terraform.workspace))
+    error_message = "Select a workspace: terraform workspace select staging (or production)."
+  }
+
+  validation {
+    condition     = var.environment == null || contains(["default", coalesce(var.environment, terraform.workspace)], terraform.workspace)
+    error_message = "The environment is not that of the selected workspace, whose state it would overwrite."
+  }
+}
+
+variable "domain" {
+  description = "Host name of the service, whose DNS points to load_balancer_address; candidate.<domain> as well. Left out there is no load balancer: one public gateway function serves everything."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.domain == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain))
+    error_message = "A host name, like api.example.com."
+  }
+}
+
+variable "dist" {
+  description = "Folder of the functions' packages, as `make package` leaves it; relative to this folder."
+  type        = string
+  default     = "../dist"
+}
+
+variable "max_instances" {
+  description = "Most instances of a function, by family, where the manifest's number is not right for this project."
+  type        = map(number)
+  default     = {}
+}
+
+variable "settings" {
+  description = "Further environment variables of all functions (docs/settings.md). Never a secret: this is kept in the state."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = length(setsubtract(keys(var.settings), [
+      "APPLE_BUNDLE_ID", "CHAT_TURNS_PER_DAY", "DB_POOL_TIMEOUT_SECONDS", "EVENT_RETENTION_DAYS", "GOOGLE_PLAY_PACKAGE",
+      "LEGACY_PASSWORD_HASH", "LOG_LEVEL", "METRICS_FLUSH_SECONDS", "OPENAI_BASE_URL", "OPENAI_MODEL",
+      "OPENAI_TIMEOUT_SECONDS", "REVENUECAT_ENTITLEMENT_ID", "REVENUECAT_PROJECT_ID", "SECRET_TTL_SECONDS", "TEST_MODE",
+    ])) == 0
+    error_message = "Only settings that are neither secret nor made by this configuration."
+  }
+}
+
+variable "operators" {
+  description = "Who may call the private functions and look at the dashboards: user:…, group:…, serviceAccount:…."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.operators : can(regex("^(user|group|serviceAccount):[^@]+@[^@]+$", member))])
+    error_message = "Members like user:somebody@example.com; never allUsers."
+  }
+}
+
+variable "alert_emails" {
+  description = "E-mail addresses that every alert goes to."
+  type        = set(string)
+
+  validation {
+    condition     = length(var.alert_emails) > 0
+    error_message = "An alert that nobody gets is none: at least one address."
+  }
+}
+
+variable "paging_channels" {
+  description = "Existing notification channels that wake somebody up (projects/…/notificationChannels/…). Made by hand, so that their keys are not in the state."
+  type        = set(string)
+  default     = []
+}
+
+variable "repository_url" {
+  description = "Where this repository can be browsed; alerts link to docs/playbooks in it."
+  type        = string
+
+  validation {
+    condition     = can(regex("^https://", var.repository_url))
+    error_message = "A URL that starts with https://."
+  }
+}
+
+variable "database_tier" {
+  description = "Cloud SQL machine type, where that of the environment is not right (locals.tf)."
+  type        = string
+  default     = null
+}
+
+variable "database_password_version" {
+  description = "Add one to make a new database password, in Cloud SQL and in Secret Manager at once."
+  type        = number
+  default     = 1
+}
+
+variable "deletion_protection" {
+  description = "Whether the database, its backups and the chat's service refuse to be deleted. Left out: in production."
+  type        = bool
+  default     = null
+}

@@ -1,0 +1,26 @@
+# Providers are pinned exactly, since the lock file is not in the repository.
+terraform {
+  required_version = ">= 1.11" # write-only arguments
+
+  required_providers {
+    google = { source = "hashicorp/google", version = "6.50.0" }
+    random = { source = "hashicorp/random", version = "3.7.2" }
+    time   = { source = "hashicorp/time", version = "0.13.1" }
+  }
+
+  # The bucket is made by bootstrap/ and named at init: -backend-config="bucket=$GCP_PROJECT_ID-liftlog-state".
+  # Each workspace (staging, production) has a state of its own in it.
+  backend "gcs" {
+    prefix = "liftlog"
+  }
+}
+
+provider "google" {
+  project = var.project
+  region  = var.region
+
+  default_labels = {
+    app         = "liftlog"
+    environment = local.environment
+  }
+}
