@@ -9,7 +9,7 @@ BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format demo chat migrate cleanup backup restore bench bench-chat package checkov lock clean
+.PHONY: help serve test lint format demo chat migrate cleanup backup restore bench openapi bench-chat package checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,7 @@ lint: $(READY) ## Check format, style, types, security, shell scripts and terraf
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m local.openapi --check
 	@$(BIN)/bandit -q -r functions shared migrations local bench scripts -c pyproject.toml
 	@$(BIN)/shellcheck .ci/run terraform/lint scripts/*.sh scripts/plan-review
 	@terraform/lint
@@ -52,6 +53,9 @@ restore: $(READY) ## Put the backup FILE in place of the database; clients get 5
 
 bench-chat: $(READY) ## Measure what the chat hubs cost beside the model, and what idle chats cost
 	@$(BIN)/python -m bench.chat
+
+openapi: $(READY) ## Write docs/openapi.json from the routes and schemas
+	@$(BIN)/python -m local.openapi
 
 bench: $(READY) ## Measure every route beside two yardsticks; prints a table
 	@$(BIN)/python -m bench $(ARGS)

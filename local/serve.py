@@ -31,7 +31,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 4.0  # for requests under way; the database then takes up to 3 s more
 PORT_WAIT_SECONDS = 5.0  # a gateway that was killed a moment ago may still be letting go
 CLEANUP_SECONDS = 3600.0
-_CHECK_SECONDS = 0.2
+CHECK_SECONDS = 0.2
 _RESTART_PAUSE_SECONDS = 1.0
 
 
@@ -45,15 +45,20 @@ class CannotServe(Exception):
 
 def main() -> int:
     """Serve until a signal comes. Return the exit status."""
+    return run("make serve", _serve)
+
+
+def run(command: str, serve: Callable[[LocalSettings, ExitStack], None]) -> int:
+    """Serve until a signal comes, and end what `serve` has started, the last first. Return the exit status."""
     status = 0
-    with ExitStack() as started:  # its end ends what was started, the last first
+    with ExitStack() as started:
         try:
             _on_signals(_stop)
-            _serve(local_settings(), started)
+            serve(local_settings(), started)
         except Stopping:
             pass
         except (CannotServe, InvalidSetting, DataDirInUse, PostgresFailed, DatabaseUnavailable, MigrationBusy) as error:
-            print(f"make serve: {error}", file=sys.stderr, flush=True)
+            print(f"{command}: {error}", file=sys.stderr, flush=True)
             status = 1
         finally:
             _on_signals(_ignore)
@@ -62,22 +67,27 @@ def main() -> int:
 
 
 def _serve(settings: LocalSettings, started: ExitStack) -> None:
-    postgres: EmbeddedPostgres | None = None
-    url = settings.database_url
     os.environ.setdefault("THREADS", str(threads_with_chats()))
     chat_settings()  # in the gateway, too few threads would be a traceback
-    _wait_for_port(settings)
+    wait_for_port(settings)
+    url, postgres = start_database(settings, started)
+    gateway = _start_gateway(settings, url, local_secrets(settings))
+    started.callback(_end, gateway)
+    _wait_for_answer(settings, gateway)
+    print(f"LiftLog answers on {base_url(settings)} (Ctrl-C ends it)", flush=True)
+    _watch(gateway, postgres, Cleaner(base_url(settings)))
+
+
+def start_database(settings: LocalSettings, started: ExitStack) -> tuple[str, EmbeddedPostgres | None]:
+    """Return the URL of the database in its newest schema, and the server if it is the embedded one."""
+    url, postgres = settings.database_url, None
     if url is None:
         postgres = EmbeddedPostgres(settings.data_dir)
         started.callback(postgres.stop)
         postgres.start()
         url = postgres.url
     migrations.upgrade(url, rate_limit_url=settings.rate_limit_database_url)
-    gateway = _start_gateway(settings, url, _secrets(settings))
-    started.callback(_end, gateway)
-    _wait_for_answer(settings, gateway)
-    print(f"LiftLog answers on {_base_url(settings)} (Ctrl-C ends it)", flush=True)
-    _watch(gateway, postgres, Cleaner(_base_url(settings)))
+    return url, postgres
 
 
 def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
@@ -94,12 +104,14 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
     """The end has begun, and ends by itself."""
 
 
-def _base_url(settings: LocalSettings) -> str:
+def base_url(settings: LocalSettings) -> str:
+    """Return where the server answers."""
     host = "localhost" if settings.host.startswith(("127.", "0.", "::")) else settings.host  # also "any address"
     return f"http://{host}:{settings.port}"
 
 
-def _wait_for_port(settings: LocalSettings) -> None:
+def wait_for_port(settings: LocalSettings) -> None:
+    """Wait until nobody else listens on the port. Raises CannotServe if somebody goes on."""
     deadline = time.monotonic() + PORT_WAIT_SECONDS
     while True:
         with socket.socket() as probe:
@@ -111,10 +123,10 @@ def _wait_for_port(settings: LocalSettings) -> None:
                     raise CannotServe(f"cannot listen on port {settings.port}: {error.strerror}; set PORT") from None
             else:
                 return
-        time.sleep(_CHECK_SECONDS)
+        time.sleep(CHECK_SECONDS)
 
 
-def _secrets(settings: LocalSettings) -> dict[str, str]:
+def local_secrets(settings: LocalSettings) -> dict[str, str]:
     """Return the secrets that a local installation makes for itself unless it is given them. Raises CannotServe."""
     kept = {"CHAT_TOKEN_KEY": CHAT_KEY, "WEB_AUTH_API_KEY": WEB_KEY}
     try:
@@ -149,7 +161,7 @@ def _wait_for_answer(settings: LocalSettings, gateway: subprocess.Popen[bytes]) 
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and gateway.poll() is None:
         try:
-            with urllib.request.urlopen(f"{_base_url(settings)}/health", timeout=1):  # noqa: S310 # nosec B310
+            with urllib.request.urlopen(f"{base_url(settings)}/health", timeout=1):  # noqa: S310 # nosec B310
                 return
         except (URLError, OSError):
             time.sleep(0.05)
@@ -181,15 +193,21 @@ def _watch(gateway: subprocess.Popen[bytes], postgres: EmbeddedPostgres | None, 
     """Return never: start the database again whenever it dies. Raises CannotServe when the gateway has died."""
     while gateway.poll() is None:
         cleaner.clean_if_due()
-        if postgres is not None and not postgres.is_running():
-            print("The embedded database died; starting it again", file=sys.stderr, flush=True)
-            try:
-                postgres.start()
-            except PostgresFailed as error:
-                print(error, file=sys.stderr, flush=True)
-                time.sleep(_RESTART_PAUSE_SECONDS)
-        time.sleep(_CHECK_SECONDS)
+        revive(postgres)
+        time.sleep(CHECK_SECONDS)
     raise CannotServe(f"the gateway ended with status {gateway.returncode}")
+
+
+def revive(postgres: EmbeddedPostgres | None) -> None:
+    """Start the embedded database again if it has died."""
+    if postgres is None or postgres.is_running():
+        return
+    print("The embedded database died; starting it again", file=sys.stderr, flush=True)
+    try:
+        postgres.start()
+    except PostgresFailed as error:
+        print(error, file=sys.stderr, flush=True)
+        time.sleep(_RESTART_PAUSE_SECONDS)
 
 
 def _end(gateway: subprocess.Popen[bytes]) -> None:

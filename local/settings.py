@@ -39,6 +39,21 @@ class ClientSettings:
     operator_token: str
 
 
+@dataclass(frozen=True, slots=True)
+class TerraformSettings:
+    """Which terraform plans.
+
+    TERRAFORM                 the CLI: its name, or a path from the repository's root; default terraform
+    """
+
+    cli: str
+
+
+def terraform_settings() -> TerraformSettings:
+    """Read which terraform plans from the environment."""
+    return TerraformSettings(os.environ.get("TERRAFORM") or "terraform")
+
+
 def client_settings() -> ClientSettings:
     """Read where the server is from the environment."""
     base_url = (os.environ.get("BASE_URL") or "http://localhost:8080").rstrip("/")

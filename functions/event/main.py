@@ -12,7 +12,7 @@ from uuid import UUID
 import functions_framework
 from flask import Request, Response
 
-from functions.event.schemas import ListEvents, PutEvent
+from functions.event.schemas import Feed, ListEvents, PutEvent
 from shared.credentials import Credentials
 from shared.data import database, events
 from shared.http import Family, JsonText
@@ -34,7 +34,7 @@ def put_event(
     events.put(database(), Credentials(user_id, password), event)
 
 
-@family.route("POST", "/events", body=ListEvents)
+@family.route("POST", "/events", body=ListEvents, answer=Feed)
 def list_events(*, users: list[dict[str, Any]]) -> JsonText:
     feed = events.list_feed(database(), [events.FeedRequest(**user) for user in users])
     return JsonText(f'{{"events":{feed.events_json},"invalidFollowSecrets":{json.dumps(feed.invalid_secrets)}}}')

@@ -1,5 +1,6 @@
 """Wire forms of the event family. Limits count decoded bytes (docs/api.md, "Limits")."""
 
+from shared.data.events import ENTRY_EVENTS
 from shared.http import WireSchema, fields
 
 MAX_EVENT_BYTES = 15_360
@@ -25,3 +26,19 @@ class FeedRequest(WireSchema):
 
 class ListEvents(WireSchema):
     users = fields.Array(fields.Nested(FeedRequest), min_items=1, max_items=MAX_USERS, required=True)
+
+
+class Event(WireSchema):
+    user_id = fields.Uuid()
+    event_id = fields.Uuid()
+    timestamp = fields.Instant()
+    encrypted_event_payload = fields.Base64(min_bytes=1, max_bytes=MAX_EVENT_BYTES)
+    encrypted_event_iv = fields.Base64(min_bytes=1, max_bytes=MAX_IV_BYTES, data_key="encryptedEventIV")
+    expiry = fields.Instant()
+
+
+class Feed(WireSchema):
+    events = fields.Array(fields.Nested(Event), min_items=0, max_items=MAX_USERS * ENTRY_EVENTS)
+    invalid_follow_secrets = fields.Array(
+        fields.PresentedSecret(max_length=MAX_SECRET_CHARACTERS), min_items=0, max_items=MAX_USERS
+    )

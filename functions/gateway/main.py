@@ -1,6 +1,10 @@
 """The gateway: all families in one function. What a laptop runs, a self-hoster, and staging.
 
-GET /  → a page for a person with a browser; everything else is the families' own
+GET /              → a page for a person with a browser
+GET /docs          → the API's description, to read and to try out
+GET /openapi.json  → the same for programs
+
+Everything else is the families' own.
 """
 
 from importlib import import_module
@@ -11,6 +15,7 @@ import functions_framework
 import yaml
 from flask import Request, Response
 
+from functions.gateway import docs
 from shared.data import database, readiness
 from shared.errors import DatabaseUnavailable
 from shared.http import Family
@@ -36,6 +41,16 @@ def get_page() -> Response:
     except DatabaseUnavailable:
         return Response(PAGE.substitute(state="not ready: the database does not answer"), 503, mimetype="text/html")
     return Response(PAGE.substitute(state="ready"), mimetype="text/html")
+
+
+@family.route("GET", "/docs")
+def get_docs() -> Response:
+    return docs.page()
+
+
+@family.route("GET", "/openapi.json")
+def get_description() -> Response:
+    return Response(docs.DESCRIPTION.read_bytes(), mimetype="application/json")
 
 
 @functions_framework.http

@@ -9,7 +9,7 @@ from uuid import UUID
 import functions_framework
 from flask import Request, Response
 
-from functions.inbox.schemas import PutMessage, TakeMessages
+from functions.inbox.schemas import Messages, PutMessage, TakeMessages
 from shared.credentials import Credentials
 from shared.data import database, inboxes
 from shared.http import Family, JsonText
@@ -22,7 +22,7 @@ def put_message(*, to_user_id: UUID, encrypted_message: list[bytes]) -> None:
     inboxes.put(database(), recipient_id=to_user_id, chunks=encrypted_message)
 
 
-@family.route("POST", "/inbox", body=TakeMessages)
+@family.route("POST", "/inbox", body=TakeMessages, answer=Messages)
 def take_messages(*, user_id: UUID, password: str) -> JsonText:
     messages = inboxes.take(database(), Credentials(user_id, password))
     return JsonText(f'{{"inboxMessages":{messages}}}')

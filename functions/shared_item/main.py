@@ -1,7 +1,7 @@
 """Shared workouts: an encrypted payload that anyone with its link can fetch until it expires.
 
-POST /shareditem       credentials, payload, expiry → 200 id · 401, also for an unknown user
-GET  /shareditem/{id}  no credentials               → 200 payload and its author's public key · 404
+POST /shareditem            credentials, payload, expiry → 200 id · 401, also for an unknown user
+GET  /shareditem/{item_id}  no credentials               → 200 payload and its author's public key · 404
 """
 
 from datetime import datetime
@@ -11,7 +11,7 @@ from uuid import UUID
 import functions_framework
 from flask import Request, Response
 
-from functions.shared_item.schemas import CreateSharedItem
+from functions.shared_item.schemas import CreatedSharedItem, CreateSharedItem, SharedItem
 from shared.credentials import Credentials
 from shared.data import database, shared_items
 from shared.http import Family, JsonText
@@ -19,7 +19,7 @@ from shared.http import Family, JsonText
 family = Family("shared_item")
 
 
-@family.route("POST", "/shareditem", body=CreateSharedItem)
+@family.route("POST", "/shareditem", body=CreateSharedItem, answer=CreatedSharedItem)
 def create_shared_item(
     *, user_id: UUID, password: str, encrypted_payload: dict[str, Any], expiry: datetime
 ) -> dict[str, str]:
@@ -27,7 +27,7 @@ def create_shared_item(
     return {"id": shared_items.create(database(), Credentials(user_id, password), item)}
 
 
-@family.route("GET", "/shareditem/{item_id}")
+@family.route("GET", "/shareditem/{item_id}", answer=SharedItem)
 def get_shared_item(*, item_id: str) -> JsonText:
     return JsonText(shared_items.get(database(), item_id))
 

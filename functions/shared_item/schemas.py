@@ -4,6 +4,7 @@ from shared.http import WireSchema, fields
 
 MAX_ITEM_BYTES = 20_480
 IV_BYTES = 16
+MAX_PUBLIC_KEY_BYTES = 1_024
 
 
 class InitializationVector(WireSchema):
@@ -20,3 +21,16 @@ class CreateSharedItem(WireSchema):
     password = fields.Password(required=True)
     encrypted_payload = fields.Nested(EncryptedPayload, required=True)
     expiry = fields.Instant(required=True)
+
+
+class CreatedSharedItem(WireSchema):
+    id = fields.Text(max_length=12)
+
+
+class PublicKey(WireSchema):
+    spki_public_key_bytes = fields.Base64(max_bytes=MAX_PUBLIC_KEY_BYTES)
+
+
+class SharedItem(WireSchema):
+    rsa_public_key = fields.Nested(PublicKey)
+    encrypted_payload = fields.Nested(EncryptedPayload)

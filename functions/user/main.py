@@ -1,10 +1,10 @@
 """Accounts: made by the server, described by their owner in ciphertext, readable by anyone who knows id or lookup.
 
-POST /user/create        nothing                               → 200 id, lookup, password
-GET  /user/{idOrLookup}  no credentials                        → 200 user · 404
-PUT  /user               credentials, the whole profile        → 200 · 404 · 401
-POST /user/delete        credentials                           → 200 · 404 · 401
-POST /users              ids                                   → 200 those that exist
+POST /user/create          nothing                         → 200 id, lookup, password
+GET  /user/{id_or_lookup}  no credentials                  → 200 user · 404
+PUT  /user                 credentials, the whole profile  → 200 · 404 · 401
+POST /user/delete          credentials                     → 200 · 404 · 401
+POST /users                ids                             → 200 those that exist
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from uuid import UUID
 import functions_framework
 from flask import Request, Response
 
-from functions.user.schemas import CreatedUser, CreateUser, DeleteUser, ListUsers, PutUser
+from functions.user.schemas import CreatedUser, CreateUser, DeleteUser, ListUsers, PutUser, User, Users
 from shared.credentials import Credentials
 from shared.data import database, users
 from shared.http import Family, JsonText, fields
@@ -26,7 +26,7 @@ def create_user() -> users.NewUser:
     return users.create(database())
 
 
-@family.route("GET", "/user/{id_or_lookup}")
+@family.route("GET", "/user/{id_or_lookup}", answer=User)
 def get_user(*, id_or_lookup: str) -> JsonText:
     user_id = fields.parse_uuid(id_or_lookup)
     lookup = id_or_lookup if user_id is None else None
@@ -43,7 +43,7 @@ def delete_user(*, user_id: UUID, password: str) -> None:
     users.delete(database(), Credentials(user_id, password))
 
 
-@family.route("POST", "/users", body=ListUsers)
+@family.route("POST", "/users", body=ListUsers, answer=Users)
 def list_users(*, ids: list[UUID]) -> JsonText:
     return JsonText(users.list_by_ids(database(), ids))
 

@@ -38,3 +38,17 @@ class DeleteUser(WireSchema):
 
 class ListUsers(WireSchema):
     ids = fields.Array(fields.Uuid(), min_items=1, max_items=MAX_IDS, required=True)
+
+
+class User(WireSchema):
+    id = fields.Uuid()
+    lookup = fields.Text(max_length=12)
+    encrypted_current_plan = fields.Base64(max_bytes=MAX_PLAN_BYTES, allow_none=True)
+    encrypted_profile_picture = fields.Base64(max_bytes=MAX_PICTURE_BYTES, allow_none=True)
+    encrypted_name = fields.Base64(max_bytes=MAX_NAME_BYTES, allow_none=True)
+    encryption_iv = fields.Base64(max_bytes=MAX_IV_BYTES, data_key="encryptionIV")
+    rsa_public_key = fields.Base64(max_bytes=MAX_PUBLIC_KEY_BYTES)
+
+
+class Users(WireSchema):
+    users = fields.Map(fields.Nested(User), max_name_length=36, max_items=MAX_IDS)

@@ -1,125 +1,25 @@
-"""Terraform, run as it is in the cloud's project but without one: in a copy of the configuration, with small packages.
+"""Terraform in tests: where it cannot be had, they are skipped loudly, and fail in CI."""
 
-The CLI is the one that TERRAFORM names (default `terraform`). A plan asks no cloud for anything, so it needs neither a
-project nor credentials.
-"""
-
-import json
 import os
-import shutil
-import subprocess
-import zipfile
-from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.servers import manifest
+from local import terraform
+from local.terraform import DOMAIN, PROJECT, REGION, ROOT, Plan, TerraformUnavailable
+from local.terraform import EXAMPLE as BASICS
 
-ROOT = Path(__file__).parent.parent.parent
-PROJECT, REGION = "liftlog-example", "us-central1"
-DOMAIN = "api.example.com"
-BASICS = {
-    "project": PROJECT,
-    "alert_emails": ["alerts@example.com"],
-    "operators": ["user:operator@example.com"],
-    "paging_channels": [f"projects/{PROJECT}/notificationChannels/1"],
-    "repository_url": "https://github.com/example/liftlog-backend",
-}
-LEFT_OUT = shutil.ignore_patterns(".terraform*", "*.tfstate*", "dist")
+__all__ = ["BASICS", "DOMAIN", "PROJECT", "REGION", "ROOT", "Plan", "Terraform"]
 
 
-class Terraform:
+class Terraform(terraform.Terraform):
     """The configuration in a folder of its own, ready to be planned."""
 
     def __init__(self, folder: Path) -> None:
-        self._cli = cli()
-        self.folder = folder / "terraform"
-        shutil.copytree(ROOT / "terraform", self.folder, ignore=LEFT_OUT)
-        shutil.copytree(ROOT / "docs" / "playbooks", folder / "docs" / "playbooks")
-        (folder / "functions").mkdir()
-        shutil.copy(ROOT / "functions" / "manifest.yaml", folder / "functions")
-        (folder / "dist").mkdir()
-        for name in [*manifest(), "gateway"]:
-            with zipfile.ZipFile(folder / "dist" / f"{name}.zip", "w") as package:
-                package.writestr("main.py", f"def {name}(request): return 'ok'\n")
-        (self.folder / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
-        initialised = self.run("init", "-input=false", "-no-color")
-        if initialised.returncode:
-            unavailable("its providers cannot be had: " + initialised.stderr.strip()[-300:])
-
-    def run(self, *arguments: str, folder: str = ".") -> subprocess.CompletedProcess[str]:
-        """Run the CLI. Nothing of the caller's own set-up reaches it."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_VAR_", "TF_CLI_ARGS"))}
-        kept.pop("TF_WORKSPACE", None)
-        alone = {
-            "TF_IN_AUTOMATION": "true",
-            "CHECKPOINT_DISABLE": "true",
-            "GOOGLE_OAUTH_ACCESS_TOKEN": "no-cloud-is-asked",
-        }
-        return subprocess.run(
-            [self._cli, f"-chdir={self.folder / folder}", *arguments],
-            env=kept | alone, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-    def plan(self, environment: str, **variables: Any) -> dict[str, Any]:
-        """Return the plan of an empty project, as `terraform show -json` writes it."""
-        name = f"{environment}-{len(list(self.folder.glob('*.plan')))}"
-        values = self.folder / f"{name}.tfvars.json"
-        values.write_text(json.dumps(BASICS | {"environment": environment} | variables))
-        plan = self.folder / f"{name}.plan"
-        planned = self.run("plan", "-input=false", "-no-color", f"-var-file={values}", f"-out={plan}")
-        assert planned.returncode == 0, planned.stdout[-3000:] + planned.stderr[-3000:]
-        shown: dict[str, Any] = json.loads(self.run("show", "-json", str(plan)).stdout)
-        return shown
-
-
-class Plan:
-    """What a plan makes, by type."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.document = document
-
-    def all(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Return the planned values of a type of resource, by address."""
-        return {address: values for address, found, values in self._resources if found == kind}
-
-    def one(self, kind: str) -> dict[str, Any]:
-        """Return the values of the only resource of a type."""
-        (values,) = self.all(kind).values()
-        return values
-
-    def of_function(self, kind: str, family: str) -> dict[str, dict[str, Any]]:
-        """Return what a family's module makes of a type."""
-        prefix = f'module.function["{family}"].'
-        return {address: values for address, values in self.all(kind).items() if address.startswith(prefix)}
-
-    @cached_property
-    def _resources(self) -> list[tuple[str, str, dict[str, Any]]]:
-        return list(_walk(self.document["planned_values"]["root_module"]))
-
-
-def _walk(module: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for resource in module.get("resources", []):
-        yield resource["address"], resource["type"], resource["values"]
-    for child in module.get("child_modules", []):
-        yield from _walk(child)
-
-
-def cli() -> str:
-    """Return the CLI's path, or skip the test loudly."""
-    named = os.environ.get("TERRAFORM", "terraform")
-    found = shutil.which(str(ROOT / named) if "/" in named else named)
-    if found is None:
-        unavailable(f"there is no {named}")
-    return str(found)
-
-
-def unavailable(reason: str) -> None:
-    """Skip the test, saying why; in CI it fails instead."""
-    message = f"terraform is NOT tested: {reason}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+        try:
+            super().__init__(folder)
+        except TerraformUnavailable as error:
+            message = f"terraform is NOT tested: {error}"
+            if os.environ.get("CI") == "true":
+                pytest.fail(message)
+            pytest.skip(message)
