@@ -33,6 +33,16 @@ class EnvironmentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceSettings:
+    """Whether this process refuses everybody.
+
+    MAINTENANCE                  true: every route but those of health answers 503; scripts/restore.sh sets it
+    """
+
+    refuses: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseSettings:
     """Where the database is and how it may be used.
 
@@ -245,6 +255,12 @@ def environment_settings() -> EnvironmentSettings:
     if test_mode and name == PRODUCTION:
         raise InvalidSetting("TEST_MODE must not be true in production, nor where ENVIRONMENT is not set")
     return EnvironmentSettings(name, test_mode)
+
+
+@cache
+def maintenance_settings() -> MaintenanceSettings:
+    """Read whether this process refuses everybody. Raises InvalidSetting."""
+    return MaintenanceSettings(_flag("MAINTENANCE"))
 
 
 @cache

@@ -11,13 +11,14 @@ from urllib.parse import unquote
 
 from flask import Request, Response
 
-from shared.errors import InvalidRequest, MethodNotAllowed, ServiceError, UnknownPath
+from shared.errors import DatabaseUnavailable, InvalidRequest, MethodNotAllowed, ServiceError, UnknownPath
 from shared.http import strict_json
 from shared.http.bodies import LARGEST_BODY_BYTES, SLACK_BYTES, closing, drain, read_body
 from shared.http.observing import Observation
 from shared.http.problems import crash_response, problem_response
 from shared.http.responses import JsonText, allow_any_origin, compress, json_response, preflight
 from shared.http.schema import WireSchema
+from shared.settings import maintenance_settings
 
 CLOSES_CONNECTION = frozenset({413, 415})
 Handler = Callable[..., Any]
@@ -54,6 +55,8 @@ class Route:
 
     def run(self, call: Call, path_arguments: dict[str, str]) -> Response:
         """Ask the guard, check the request's body, run the handler, and return its answer."""
+        if not self.is_probe and maintenance_settings().refuses:
+            raise DatabaseUnavailable("MAINTENANCE is true")
         arguments: dict[str, Any] = dict(path_arguments)
         if self.guard is not None:
             subscriber = self.guard(call.authorization)

@@ -1,0 +1,335 @@
+"""A load balancer as a plan describes it: its URL map decides, and functions on this machine answer.
+
+Like Google's it hands bodies through as they come, opens WebSockets, adds X-Forwarded-For, X-Forwarded-Proto, Via and a
+trace, and has no answer of its own but 503 (and 400 to what is no HTTP): installed apps delete their account on a 404.
+"""
+
+import ipaddress
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import Any
+
+import h11
+
+from local.terraform import Plan
+
+Address = tuple[str, int]
+Headers = list[tuple[bytes, bytes]]
+CHUNK_BYTES = 64 * 1024
+CONNECT_SECONDS = 5.0
+KEEP_ALIVE_SECONDS = 610.0  # Google's, to clients
+BACKEND_SECONDS = 3600.0  # the longest time-out of a function
+RETRY_SECONDS = 2
+# Of one connection, and never handed on (RFC 9110 §7.6.1). A body's framing stays: h11 frames it anew.
+HOP_BY_HOP = {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"}
+UPGRADE = {b"upgrade", b"expect"}
+
+
+class UnknownRule(Exception):
+    """The URL map holds what is not understood here; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a path must be like: lower case where case is ignored."""
+
+    text: str
+    is_prefix: bool
+    ignore_case: bool
+
+    def covers(self, path: str) -> bool:
+        path = path.lower() if self.ignore_case else path
+        return path.startswith(self.text) if self.is_prefix else path == self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """The rules of some hosts, in the order in which they are tried, each with its function."""
+
+    rules: list[tuple[list[Match], str]]
+    otherwise: int  # the status of everything else
+
+
+class UrlMap:
+    """Which function answers a request, from a plan's URL map, backend services and network endpoint groups."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Read it. Raises UnknownRule."""
+        document = plan.one("google_compute_url_map")
+        _refuse_others(document, "host_rule", "path_matcher", "default_service", "default_route_action")
+        self._function_of = _functions_behind(plan)
+        self._matcher_of = {host: rule["path_matcher"] for rule in document["host_rule"] for host in rule["hosts"]}
+        self._matchers = {matcher["name"]: self._matcher(matcher) for matcher in document["path_matcher"]}
+        self._otherwise = _abort_status(document)
+
+    def find(self, host: str, path: str) -> str | int:
+        """Return the function that answers, or the status that a request is aborted with."""
+        matcher = self._matchers.get(self._matcher_of.get(host.lower(), ""))
+        if matcher is None:
+            return self._otherwise
+        for matches, function in matcher.rules:
+            if any(match.covers(path) for match in matches):
+                return function
+        return matcher.otherwise
+
+    @cached_property
+    def functions(self) -> set[str]:
+        """Every function that some path leads to."""
+        return {function for matcher in self._matchers.values() for _, function in matcher.rules}
+
+    def _matcher(self, document: dict[str, Any]) -> Matcher:
+        _refuse_others(document, "route_rules", "default_service", "default_route_action")
+        rules = sorted(document["route_rules"], key=lambda rule: int(rule["priority"]))
+        for rule in rules:
+            _refuse_others(rule, "priority", "match_rules", "service")
+        return Matcher(
+            [(list(map(_match, rule["match_rules"])), self._function_of[_name(rule["service"])]) for rule in rules],
+            _abort_status(document),
+        )
+
+
+def _match(rule: dict[str, Any]) -> Match:
+    _refuse_others(rule, "full_path_match", "prefix_match", "ignore_case")
+    text, ignore_case = rule["full_path_match"] or rule["prefix_match"], bool(rule["ignore_case"])
+    return Match(text.lower() if ignore_case else text, rule["full_path_match"] is None, ignore_case)
+
+
+def _functions_behind(plan: Plan) -> dict[str, str]:
+    """Return the function behind each backend service. Raises UnknownRule if there is no such function."""
+    groups = {
+        group["name"]: group["cloud_run"][0]["service"]
+        for group in plan.all("google_compute_region_network_endpoint_group").values()
+    }
+    made = {
+        function["name"]
+        for kind in ("google_cloudfunctions2_function", "google_cloud_run_v2_service")
+        for function in plan.all(kind).values()
+    }
+    found = {
+        service["name"]: groups[_name(service["backend"][0]["group"])]
+        for service in plan.all("google_compute_backend_service").values()
+        if service["backend"]
+    }
+    missing = set(found.values()) - made
+    if missing:  # the cloud would answer 404 there
+        raise UnknownRule(f"the load balancer leads to functions that the plan does not make: {sorted(missing)}")
+    return found
+
+
+def _abort_status(document: dict[str, Any]) -> int:
+    """Return what all requests are aborted with that no rule covers; 503 where nothing aborts, as nothing answers."""
+    action = (document["default_route_action"] or [{}])[0]
+    fault = (action.get("fault_injection_policy") or [{}])[0]
+    abort = (fault.get("abort") or [{}])[0]
+    return int(abort["http_status"]) if abort.get("percentage") == 100 else HTTPStatus.SERVICE_UNAVAILABLE  # noqa: PLR2004
+
+
+def _refuse_others(document: dict[str, Any], *known: str) -> None:
+    others = {name for name, value in document.items() if value and name not in {"name", "project", *known}}
+    if others:
+        raise UnknownRule(f"the URL map holds what is not understood here: {', '.join(sorted(others))}")
+
+
+def _name(resource: str) -> str:
+    return resource.rpartition("/")[2]
+
+
+class Balancer(ThreadingTCPServer):
+    """The load balancer on a port of its own. Serves from `start` to `stop`."""
+
+    allow_reuse_address = True
+    daemon_threads = True  # an open WebSocket does not hold up the end
+    request_queue_size = 128
+
+    def __init__(self, address: Address, domain: str, url_map: UrlMap, find: Callable[[str], Address | None]) -> None:
+        """`find` says where a function listens, None if it does not."""
+        super().__init__(address, _Client)
+        self.domain = domain
+        self.url_map = url_map
+        self.find = find
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in mid-request is not worth a traceback."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _Client(StreamRequestHandler):
+    """A client's connection: its requests, one after another."""
+
+    server: Balancer
+    timeout = KEEP_ALIVE_SECONDS
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        peer = _Peer(self.connection, h11.SERVER)
+        while True:
+            try:
+                request = peer.next_event()
+                if not isinstance(request, h11.Request):
+                    return
+                self._answer(peer, request)
+            except h11.RemoteProtocolError as error:
+                self._refuse(peer, error.error_status_hint)
+                return
+            if peer.http.our_state is not h11.DONE or peer.http.their_state is not h11.DONE:
+                return
+            peer.http.start_next_cycle()
+
+    def _answer(self, client: "_Peer", request: h11.Request) -> None:
+        headers = dict(request.headers)
+        path = request.target.partition(b"?")[0].decode("latin-1")
+        found = self.server.url_map.find(self._host(headers.get(b"host", b"").decode("latin-1")), path)
+        if not isinstance(found, str):
+            self._refuse(client, found)
+            return
+        address = self.server.find(found)
+        try:
+            backend = _Peer(socket.create_connection(address or ("", 0), CONNECT_SECONDS), h11.CLIENT)
+        except OSError:
+            self._refuse(client, HTTPStatus.SERVICE_UNAVAILABLE, (b"Retry-After", str(RETRY_SECONDS).encode()))
+            return
+        with backend.socket:
+            backend.socket.settimeout(BACKEND_SECONDS)
+            backend.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._pass_on(client, backend, request)
+
+    def _pass_on(self, client: "_Peer", backend: "_Peer", request: h11.Request) -> None:
+        try:
+            backend.send(h11.Request(method=request.method, target=request.target, headers=self._forwarded(request)))
+            for event in client.body():
+                backend.send(event)
+        except OSError:
+            pass  # it may have answered early, and hung up
+        answered = False
+        try:
+            for event in backend.answer():
+                answered = True
+                client.send(event)
+                if isinstance(event, h11.InformationalResponse):
+                    _splice(client, backend)
+                    return
+        except (h11.RemoteProtocolError, ConnectionError, TimeoutError):
+            if answered:
+                raise ConnectionAbortedError from None  # half an answer: the client must see that it is not whole
+            self._refuse(client, HTTPStatus.SERVICE_UNAVAILABLE, (b"Retry-After", str(RETRY_SECONDS).encode()))
+
+    def _forwarded(self, request: h11.Request) -> Headers:
+        """Return a request's headers as a function gets them."""
+        given = dict(request.headers)
+        upgrades = given.get(b"upgrade", b"").lower() == b"websocket"
+        headers = [
+            (raw, value)
+            for raw, (name, value) in zip(request.headers.raw_items(), request.headers, strict=True)
+            for raw in [raw[0]]
+            if name not in HOP_BY_HOP | UPGRADE | {b"x-forwarded-for", b"x-forwarded-proto"}
+        ]
+        way = [given[b"x-forwarded-for"]] if b"x-forwarded-for" in given else []
+        way += [self.client_address[0].encode(), self.connection.getsockname()[0].encode()]
+        headers += [(b"X-Forwarded-For", b",".join(way)), (b"X-Forwarded-Proto", b"http"), (b"Via", b"1.1 google")]
+        if b"x-cloud-trace-context" not in given:
+            trace = f"{secrets.token_hex(16)}/{secrets.randbits(63)}"
+            headers.append((b"X-Cloud-Trace-Context", trace.encode()))
+        headers += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")] if upgrades else []
+        return headers
+
+    def _host(self, header: str) -> str:
+        """Return the host that a request is for. This machine's own names stand for the domain."""
+        host = header.rpartition(":")[0] if header.rpartition(":")[2].isdigit() else header
+        with suppress(ValueError):
+            ipaddress.ip_address(host.strip("[]"))
+            return self.server.domain
+        return self.server.domain if host.lower() == "localhost" else host
+
+    def _refuse(self, client: "_Peer", status: int, *headers: tuple[bytes, bytes]) -> None:
+        """Answer in the load balancer's own name, and hang up: what the client still sends is not read."""
+        text = f"{HTTPStatus(status).phrase.lower()}".encode()
+        kinds = [(b"Content-Type", b"text/plain"), (b"Content-Length", str(len(text)).encode()), (b"Connection", b"close")]
+        if client.http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            client.send(h11.Response(status_code=status, headers=[*kinds, *headers]))
+            if client.method != b"HEAD":
+                client.send(h11.Data(data=text))
+            client.send(h11.EndOfMessage())
+
+
+class _Peer:
+    """One side of a connection."""
+
+    def __init__(self, connection: socket.socket, role: type[h11.CLIENT] | type[h11.SERVER]) -> None:
+        self.socket = connection
+        self.http = h11.Connection(role, max_incomplete_event_size=CHUNK_BYTES)
+        self.method = b""
+
+    def send(self, event: Any) -> None:
+        data = self.http.send(event)
+        if data:
+            self.socket.sendall(data)
+
+    def next_event(self) -> Any:
+        """Return the next event, after reading as much as it takes. Raises h11.RemoteProtocolError, OSError."""
+        while (event := self.http.next_event()) is h11.NEED_DATA:
+            if self.http.they_are_waiting_for_100_continue:
+                self.send(h11.InformationalResponse(status_code=100, headers=[]))
+            self.http.receive_data(self.socket.recv(CHUNK_BYTES))
+        if isinstance(event, h11.Request):
+            self.method = event.method
+        return event
+
+    def body(self) -> Iterator[h11.Data | h11.EndOfMessage]:
+        """Give what follows a request's headers, as it comes."""
+        while isinstance(event := self.next_event(), h11.Data):
+            yield event
+        yield h11.EndOfMessage()
+
+    def answer(self) -> Iterator[Any]:
+        """Give a response's parts as they come; the last is its end, or the beginning of a WebSocket."""
+        while True:
+            event = self.next_event()
+            if isinstance(event, h11.InformationalResponse) and event.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+                continue
+            if isinstance(event, h11.Response):
+                kept = [(raw, value) for raw, value in event.headers.raw_items() if raw.lower() not in HOP_BY_HOP]
+                event = h11.Response(
+                    status_code=event.status_code, reason=event.reason, headers=[*kept, (b"Via", b"1.1 google")]
+                )
+            yield event
+            if isinstance(event, h11.InformationalResponse | h11.EndOfMessage):
+                return
+            if isinstance(event, h11.ConnectionClosed):
+                raise ConnectionResetError
+
+
+def _splice(client: _Peer, backend: _Peer) -> None:
+    """Carry bytes both ways until one side hangs up."""
+    back = threading.Thread(target=_carry, args=(backend, client), daemon=True)
+    back.start()
+    _carry(client, backend)
+    back.join()
+
+
+def _carry(source: _Peer, target: _Peer) -> None:
+    with suppress(OSError):
+        source.socket.settimeout(BACKEND_SECONDS)
+        target.socket.sendall(source.http.trailing_data[0])
+        while data := source.socket.recv(CHUNK_BYTES):
+            target.socket.sendall(data)
+    for peer in (source, target):
+        with suppress(OSError):
+            peer.socket.shutdown(socket.SHUT_RDWR)
