@@ -9,7 +9,7 @@ BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format demo chat migrate cleanup backup restore bench openapi bench-chat package checkov lock clean
+.PHONY: help serve test lint format demo chat topology migrate cleanup backup restore bench openapi bench-chat package checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ demo: $(READY) ## Play the app's story against a running server (BASE_URL)
 
 chat: $(READY) ## Talk with the planner of a running server (BASE_URL); ARGS=--fake needs no server and no key
 	@$(BIN)/python -m local.chat $(ARGS)
+
+topology: $(READY) ## Run production as Terraform plans it: a load balancer on PORT (8080), each function on its own; PLAN=plan.json
+	@exec $(BIN)/python -m local.topology $(PLAN)
 
 migrate: $(READY) ## Bring the database (DATABASE_URL, or the embedded one) to the newest schema
 	@$(BIN)/python -m local.migrate

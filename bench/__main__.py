@@ -8,15 +8,14 @@ import argparse
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CalledProcessError
 
-import migrations
 from bench import results, world
+from bench.databases import measured_database
 from bench.load import WrongAnswer, measure
 from bench.results import Results, Sample
 from bench.routes import CASES, Case, empty_requests, missing_routes
@@ -31,7 +30,7 @@ from bench.servers import (
     peak_memory_bytes,
     pgbench,
 )
-from local.postgres import EmbeddedPostgres, PostgresFailed
+from local.postgres import PostgresFailed
 from shared.data.pool import Database
 
 CONCURRENCIES = (1, 16)
@@ -93,24 +92,18 @@ def _options() -> argparse.Namespace:
 
 
 def _start(started: ExitStack, seconds: float) -> Bench:
-    folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="liftlog-bench-")))
-    folder.chmod(0o711)  # PostgreSQL may run as another account
-    postgres = EmbeddedPostgres(folder)
-    started.callback(postgres.stop)
-    postgres.start()
-    migrations.upgrade(postgres.url)
-    db = Database(postgres.url, 1, 5)
+    database = started.enter_context(measured_database())
+    db = Database(database.url, 1, 5)
     started.callback(db.close)
     db.rows(UPSERT_TABLE)
-    script = folder / "upsert.sql"
+    script = database.folder / "upsert.sql"
     script.write_text(UPSERT_SCRIPT)
     inhabited = world.create(db, round(FASTEST * seconds))
-    gateway = Server("gateway", GATEWAY, postgres.url, one_cpu=True)
+    gateway = Server("gateway", GATEWAY, database.url, one_cpu=True)
     started.callback(gateway.stop)
-    empty = Server("empty", EMPTY, postgres.url, one_cpu=False)
+    empty = Server("empty", EMPTY, database.url, one_cpu=False)
     started.callback(empty.stop)
-    pid = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
-    return Bench(postgres.url, pid, script, gateway, empty, inhabited)
+    return Bench(database.url, database.pid, script, gateway, empty, inhabited)
 
 
 def _run(bench: Bench, cases: list[Case], rounds: int, seconds: float) -> Results:

@@ -9,22 +9,19 @@ import json
 import secrets
 import socket
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Request, TextMessage
 
-import migrations
+from bench.databases import measured_database
 from bench.servers import GATEWAY, Server, cpu_seconds
 from local.model_server import ModelServer, Text
-from local.postgres import EmbeddedPostgres
 
 TOKENS = 4_000
 CHARACTERS_PER_TOKEN = 4
@@ -86,15 +83,10 @@ class Chat:
 
 def main() -> None:
     with ExitStack() as started:
-        folder = started.enter_context(tempfile.TemporaryDirectory(prefix="liftlog-bench-"))
-        Path(folder).chmod(0o711)  # PostgreSQL's account passes through
-        postgres = EmbeddedPostgres(Path(folder))
-        started.callback(postgres.stop)
-        postgres.start()
-        migrations.upgrade(postgres.url)
+        database = started.enter_context(measured_database())
         model = started.enter_context(ModelServer())
-        print_tokens(postgres.url, model)
-        print_idle(postgres.url, model)
+        print_tokens(database.url, model)
+        print_idle(database.url, model)
 
 
 @contextmanager

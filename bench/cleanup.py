@@ -6,21 +6,18 @@ Publishes for a while, then while the cleanup runs to its end, then again for a 
 import argparse
 import json
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
-from pathlib import Path
 
-import migrations
 from bench import world
+from bench.databases import measured_database
 from bench.load import measure
 from bench.routes import CASES
 from bench.servers import GATEWAY, Server
-from local.postgres import EmbeddedPostgres
 from shared.data.pool import Database
 
 CONCURRENCY = 4
@@ -44,18 +41,13 @@ def main() -> int:
     parser.add_argument("--expired", type=int, default=1_000_000, help="events that go")
     options = parser.parse_args()
     with ExitStack() as started:
-        folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="liftlog-bench-")))
-        folder.chmod(0o711)  # PostgreSQL may run as another account
-        postgres = EmbeddedPostgres(folder)
-        started.callback(postgres.stop)
-        postgres.start()
-        migrations.upgrade(postgres.url)
-        db = Database(postgres.url, 1, 5)
+        database = started.enter_context(measured_database())
+        db = Database(database.url, 1, 5)
         started.callback(db.close)
         inhabited = world.create(db, 0)
         _fill(db, options.live, "90 days")
         _fill(db, options.expired, "-1 second")
-        gateway = Server("gateway", GATEWAY, postgres.url, one_cpu=True, CLEANUP_SECONDS="1500")
+        gateway = Server("gateway", GATEWAY, database.url, one_cpu=True, CLEANUP_SECONDS="1500")
         started.callback(gateway.stop)
         requests = next(case for case in CASES if str(case) == "PUT /event 1 KB").requests(inhabited)
         return _compare(gateway, requests)

@@ -10,21 +10,18 @@ import http.client
 import json
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psutil
 
-import migrations
+from bench.databases import measured_database
 from bench.servers import GATEWAY, Server
-from local.postgres import EmbeddedPostgres
 
 CLIENTS = 8
 OUTAGE_SECONDS = 5.0
@@ -170,13 +167,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default 10)")
     minutes = parser.parse_args().minutes
     with ExitStack() as started:
-        folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="liftlog-soak-")))
-        folder.chmod(0o711)  # PostgreSQL may run as another account
-        postgres = EmbeddedPostgres(folder)
-        started.callback(postgres.stop)
-        postgres.start()
-        migrations.upgrade(postgres.url)
-        gateway = Server("gateway", GATEWAY, postgres.url, one_cpu=True)
+        database = started.enter_context(measured_database())
+        gateway = Server("gateway", GATEWAY, database.url, one_cpu=True)
         started.callback(gateway.stop)
         seen = Seen()
         _join(_begin(gateway, seen, MEASURED_SECONDS, rate=None))
@@ -185,9 +177,9 @@ def main() -> int:
         seen, watcher = Seen(), Watcher(gateway.pid)
         clients = _begin(gateway, seen, minutes * MINUTE, rate=greatest / 2)
         _wait(seen, 0, minutes / 2)
-        postgres.stop()
+        database.postgres.stop()
         time.sleep(OUTAGE_SECONDS)
-        postgres.start()
+        database.postgres.start()
         _wait(seen, minutes / 2, minutes)
         _join(clients)
         watcher.stop()

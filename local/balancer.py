@@ -27,7 +27,10 @@ CHUNK_BYTES = 64 * 1024
 CONNECT_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 610.0  # Google's, to clients
 BACKEND_SECONDS = 3600.0  # the longest time-out of a function
-RETRY_SECONDS = 2
+DRAIN_SECONDS = 10.0
+DRAIN_BYTES = 32 * 1024 * 1024
+RETRY_SOON = (b"Retry-After", b"2")
+VIA = (b"Via", b"1.1 google")
 # Of one connection, and never handed on (RFC 9110 §7.6.1). A body's framing stays: h11 frames it anew.
 HOP_BY_HOP = {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"}
 UPGRADE = {b"upgrade", b"expect"}
@@ -129,7 +132,7 @@ def _abort_status(document: dict[str, Any]) -> int:
     action = (document["default_route_action"] or [{}])[0]
     fault = (action.get("fault_injection_policy") or [{}])[0]
     abort = (fault.get("abort") or [{}])[0]
-    return int(abort["http_status"]) if abort.get("percentage") == 100 else HTTPStatus.SERVICE_UNAVAILABLE  # noqa: PLR2004
+    return int(abort["http_status"]) if abort.get("percentage") == 100 else HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _refuse_others(document: dict[str, Any], *known: str) -> None:
@@ -179,19 +182,19 @@ class _Client(StreamRequestHandler):
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        peer = _Peer(self.connection, h11.SERVER)
+        client = _Peer(self.connection, h11.SERVER)
         while True:
             try:
-                request = peer.next_event()
+                request = client.next_event()
                 if not isinstance(request, h11.Request):
                     return
-                self._answer(peer, request)
+                self._answer(client, request)
             except h11.RemoteProtocolError as error:
-                self._refuse(peer, error.error_status_hint)
+                self._refuse(client, error.error_status_hint)
+            if not client.is_done():
+                client.drain()
                 return
-            if peer.http.our_state is not h11.DONE or peer.http.their_state is not h11.DONE:
-                return
-            peer.http.start_next_cycle()
+            client.http.start_next_cycle()
 
     def _answer(self, client: "_Peer", request: h11.Request) -> None:
         headers = dict(request.headers)
@@ -200,54 +203,59 @@ class _Client(StreamRequestHandler):
         if not isinstance(found, str):
             self._refuse(client, found)
             return
-        address = self.server.find(found)
-        try:
-            backend = _Peer(socket.create_connection(address or ("", 0), CONNECT_SECONDS), h11.CLIENT)
-        except OSError:
-            self._refuse(client, HTTPStatus.SERVICE_UNAVAILABLE, (b"Retry-After", str(RETRY_SECONDS).encode()))
+        backend = self._connect(found)
+        if backend is None:
+            self._refuse(client, HTTPStatus.SERVICE_UNAVAILABLE, RETRY_SOON)
             return
         with backend.socket:
-            backend.socket.settimeout(BACKEND_SECONDS)
-            backend.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._pass_on(client, backend, request)
+            try:
+                backend.send(
+                    h11.Request(method=request.method, target=request.target, headers=self._handed_on(request))
+                )
+                for event in client.body():
+                    backend.send(event)
+            except OSError:
+                pass  # it may have answered early, and hung up
+            self._answer_from(backend, client)
 
-    def _pass_on(self, client: "_Peer", backend: "_Peer", request: h11.Request) -> None:
+    def _connect(self, function: str) -> "_Peer | None":
+        address = self.server.find(function)
+        if address is None:
+            return None
         try:
-            backend.send(h11.Request(method=request.method, target=request.target, headers=self._forwarded(request)))
-            for event in client.body():
-                backend.send(event)
+            connection = socket.create_connection(address, CONNECT_SECONDS)
         except OSError:
-            pass  # it may have answered early, and hung up
-        answered = False
+            return None
+        connection.settimeout(BACKEND_SECONDS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return _Peer(connection, h11.CLIENT)
+
+    def _answer_from(self, backend: "_Peer", client: "_Peer") -> None:
         try:
             for event in backend.answer():
-                answered = True
                 client.send(event)
                 if isinstance(event, h11.InformationalResponse):
                     _splice(client, backend)
-                    return
-        except (h11.RemoteProtocolError, ConnectionError, TimeoutError):
-            if answered:
+        except (h11.RemoteProtocolError, OSError):
+            if client.http.our_state is not h11.SEND_RESPONSE:
                 raise ConnectionAbortedError from None  # half an answer: the client must see that it is not whole
-            self._refuse(client, HTTPStatus.SERVICE_UNAVAILABLE, (b"Retry-After", str(RETRY_SECONDS).encode()))
+            self._refuse(client, HTTPStatus.SERVICE_UNAVAILABLE, RETRY_SOON)
 
-    def _forwarded(self, request: h11.Request) -> Headers:
+    def _handed_on(self, request: h11.Request) -> Headers:
         """Return a request's headers as a function gets them."""
         given = dict(request.headers)
-        upgrades = given.get(b"upgrade", b"").lower() == b"websocket"
-        headers = [
-            (raw, value)
-            for raw, (name, value) in zip(request.headers.raw_items(), request.headers, strict=True)
-            for raw in [raw[0]]
-            if name not in HOP_BY_HOP | UPGRADE | {b"x-forwarded-for", b"x-forwarded-proto"}
-        ]
         way = [given[b"x-forwarded-for"]] if b"x-forwarded-for" in given else []
         way += [self.client_address[0].encode(), self.connection.getsockname()[0].encode()]
-        headers += [(b"X-Forwarded-For", b",".join(way)), (b"X-Forwarded-Proto", b"http"), (b"Via", b"1.1 google")]
+        headers = [
+            *_kept(request.headers, UPGRADE | {b"x-forwarded-for", b"x-forwarded-proto"}),
+            (b"X-Forwarded-For", b",".join(way)),
+            (b"X-Forwarded-Proto", b"http"),
+            VIA,
+        ]
         if b"x-cloud-trace-context" not in given:
-            trace = f"{secrets.token_hex(16)}/{secrets.randbits(63)}"
-            headers.append((b"X-Cloud-Trace-Context", trace.encode()))
-        headers += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")] if upgrades else []
+            headers.append((b"X-Cloud-Trace-Context", f"{secrets.token_hex(16)}/{secrets.randbits(63)}".encode()))
+        if given.get(b"upgrade", b"").lower() == b"websocket":
+            headers += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
         return headers
 
     def _host(self, header: str) -> str:
@@ -259,14 +267,15 @@ class _Client(StreamRequestHandler):
         return self.server.domain if host.lower() == "localhost" else host
 
     def _refuse(self, client: "_Peer", status: int, *headers: tuple[bytes, bytes]) -> None:
-        """Answer in the load balancer's own name, and hang up: what the client still sends is not read."""
-        text = f"{HTTPStatus(status).phrase.lower()}".encode()
-        kinds = [(b"Content-Type", b"text/plain"), (b"Content-Length", str(len(text)).encode()), (b"Connection", b"close")]
-        if client.http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            client.send(h11.Response(status_code=status, headers=[*kinds, *headers]))
-            if client.method != b"HEAD":
-                client.send(h11.Data(data=text))
-            client.send(h11.EndOfMessage())
+        """Answer in the load balancer's own name, and end the connection."""
+        if client.http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            return
+        text = HTTPStatus(status).phrase.encode()
+        framing = [(b"Content-Type", b"text/plain"), (b"Content-Length", b"%d" % len(text)), (b"Connection", b"close")]
+        client.send(h11.Response(status_code=status, headers=[*framing, *headers]))
+        if client.method != b"HEAD":
+            client.send(h11.Data(data=text))
+        client.send(h11.EndOfMessage())
 
 
 class _Peer:
@@ -298,22 +307,43 @@ class _Peer:
             yield event
         yield h11.EndOfMessage()
 
+    def drain(self) -> None:
+        """Read the rest of a body into nothing, up to a limit: to close on unread bytes would destroy the answer."""
+        self.socket.settimeout(DRAIN_SECONDS)
+        left = DRAIN_BYTES
+        with suppress(OSError, h11.RemoteProtocolError):
+            while left > 0 and self.http.their_state is h11.SEND_BODY:
+                event = self.next_event()
+                left -= len(event.data) if isinstance(event, h11.Data) else 0
+
     def answer(self) -> Iterator[Any]:
-        """Give a response's parts as they come; the last is its end, or the beginning of a WebSocket."""
+        """Give a response's parts as they come; the last is its end, or the beginning of a WebSocket.
+
+        Raises h11.RemoteProtocolError and OSError where it breaks off.
+        """
         while True:
             event = self.next_event()
-            if isinstance(event, h11.InformationalResponse) and event.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-                continue
-            if isinstance(event, h11.Response):
-                kept = [(raw, value) for raw, value in event.headers.raw_items() if raw.lower() not in HOP_BY_HOP]
-                event = h11.Response(
-                    status_code=event.status_code, reason=event.reason, headers=[*kept, (b"Via", b"1.1 google")]
-                )
-            yield event
-            if isinstance(event, h11.InformationalResponse | h11.EndOfMessage):
+            if isinstance(event, h11.InformationalResponse):
+                if event.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+                    yield event
+                    return
+            elif isinstance(event, h11.Response):
+                headers = [*_kept(event.headers, set()), VIA]
+                yield h11.Response(status_code=event.status_code, reason=event.reason, headers=headers)
+            elif isinstance(event, h11.Data):
+                yield event
+            else:
+                yield h11.EndOfMessage()
                 return
-            if isinstance(event, h11.ConnectionClosed):
-                raise ConnectionResetError
+
+    def is_done(self) -> bool:
+        """Tell whether both sides have said everything, and may go on with another request."""
+        return self.http.our_state is h11.DONE and self.http.their_state is h11.DONE
+
+
+def _kept(headers: Any, dropped: set[bytes]) -> Headers:
+    """Return the headers that are handed on, in the case in which they came."""
+    return [(raw, value) for raw, value in headers.raw_items() if raw.lower() not in HOP_BY_HOP | dropped]
 
 
 def _splice(client: _Peer, backend: _Peer) -> None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared import google_clients
 from shared.errors import InvalidSetting, ProviderUnavailable
 from shared.settings import CleanupSettings
 
 if TYPE_CHECKING:
-    from google.cloud.scheduler_v1 import CloudSchedulerClient, Job
+    from google.cloud.scheduler_v1 import Job
 
 log = logging.getLogger(__name__)
 
@@ -60,28 +61,16 @@ def run(settings: CleanupSettings) -> JobStatus:
 def _call(method: str, settings: CleanupSettings) -> JobStatus:
     from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415 - half a second that few requests need
     from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
+    from google.cloud.scheduler_v1 import CloudSchedulerClient  # noqa: PLC0415
 
     if not settings.job:
         raise InvalidSetting("CLEANUP_JOB is not set: projects/…/locations/…/jobs/…")
     try:
-        with _client(settings.scheduler_endpoint) as client:
+        with CloudSchedulerClient(**google_clients.options(settings.scheduler_endpoint)) as client:
             job = getattr(client, method)(name=settings.job, timeout=TIMEOUT_SECONDS)
     except (GoogleAPIError, GoogleAuthError) as error:
         raise ProviderUnavailable(f"Cloud Scheduler: {type(error).__name__}") from error
     return _status(job)
-
-
-def _client(endpoint: str) -> "CloudSchedulerClient":
-    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
-    from google.cloud.scheduler_v1 import CloudSchedulerClient  # noqa: PLC0415
-
-    if not endpoint:
-        return CloudSchedulerClient(transport="rest")
-    return CloudSchedulerClient(
-        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # google-auth has no types
-        transport="rest",
-        client_options={"api_endpoint": endpoint},
-    )
 
 
 def _status(job: "Job") -> JobStatus:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared import google_clients
 from shared.errors import ProviderUnavailable
 
 if TYPE_CHECKING:
@@ -63,11 +64,12 @@ class SecretManager:
     def _access(self, secret_id: str) -> str:
         from google.api_core.exceptions import GoogleAPIError, NotFound  # noqa: PLC0415 - half a second, at first use
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
+        from google.cloud.secretmanager_v1 import SecretManagerServiceClient  # noqa: PLC0415
 
         name = f"projects/{self._project_id}/secrets/{secret_id}/versions/latest"
         try:
             if self._client is None:
-                self._client = _client(self._endpoint)
+                self._client = SecretManagerServiceClient(**google_clients.options(self._endpoint))
             answer = self._client.access_secret_version(name=name, timeout=TIMEOUT_SECONDS, retry=None)
             return answer.payload.data.decode().strip()
         except NotFound:
@@ -75,16 +77,3 @@ class SecretManager:
             return ""
         except (GoogleAPIError, GoogleAuthError, OSError, UnicodeDecodeError) as error:
             raise ProviderUnavailable(f"Secret Manager: {secret_id}: {type(error).__name__}") from error
-
-
-def _client(endpoint: str) -> "SecretManagerServiceClient":
-    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
-    from google.cloud.secretmanager_v1 import SecretManagerServiceClient  # noqa: PLC0415
-
-    if not endpoint:
-        return SecretManagerServiceClient(transport="rest")
-    return SecretManagerServiceClient(
-        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # google-auth has no types
-        transport="rest",
-        client_options={"api_endpoint": endpoint},
-    )

@@ -1,7 +1,8 @@
 """Fixtures: one real PostgreSQL for the run, one database per worker, real functions-framework servers over sockets.
 
 `TEST_DATABASE_URL` names another server, on which databases are made and dropped. Where PostgreSQL 15 is installed,
-what takes the `call` fixture runs on it, too.
+what takes the `call` fixture runs on it, too. The routes' own tests also run behind the load balancer of a production
+plan; with `TEST_TOPOLOGY=true` all do that take `call`, but for those marked `direct`.
 """
 
 import os
@@ -15,12 +16,16 @@ import pytest
 
 import migrations
 from local.postgres import EmbeddedPostgres
+from local.topology import Topology
 from shared.data.pool import Database
-from tests.servers import Answer, Caller, Servers
+from tests.servers import CHAT_TOKEN_KEY, Answer, Caller, Servers
+from tests.terraform.planning import DOMAIN, Plan, Terraform
+from tests.topologies import ThroughBalancer
 from tests.users import User
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 VARIABLES = {"default": "TEST_DATABASE_URL", "postgres15": "TEST_DATABASE_URL_POSTGRES15"}
+BEHIND_BALANCER = {"test_event", "test_follow_secret", "test_inbox", "test_shared_item", "test_user"}
 _started: list[tuple[EmbeddedPostgres, str]] = []
 
 
@@ -56,7 +61,22 @@ def _deployments() -> list[str]:
     found = ["gateway", "alone"]
     if VARIABLES["postgres15"] in os.environ:
         found.append("gateway on PostgreSQL 15")
-    return found
+    return [*found, "topology"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what is not wanted behind the load balancer."""
+    everything = os.environ.get("TEST_TOPOLOGY") == "true"
+
+    def wanted(item: pytest.Item) -> bool:
+        call = (
+            item.callspec.params.get("call") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
+        )
+        if call != "topology":
+            return True
+        return (everything or item.path.stem in BEHIND_BALANCER) and item.get_closest_marker("direct") is None
+
+    items[:] = filter(wanted, items)
 
 
 @pytest.fixture(scope="session")
@@ -110,13 +130,35 @@ def servers_on_postgres15(new_database: Callable[..., str]) -> Iterator[Servers]
         yield running
 
 
+@pytest.fixture(scope="session")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    return Terraform(tmp_path_factory.mktemp("terraform"))
+
+
+@pytest.fixture(scope="session")
+def production(terraform: Terraform) -> Plan:
+    return Plan(terraform.plan("production", domain=DOMAIN))
+
+
+@pytest.fixture(scope="session")
+def topology(production: Plan, database_url: str) -> Iterator[Topology]:
+    """Return production, running: every function in a process of its own, behind its load balancer."""
+    secrets = {"CHAT_TOKEN_KEY": CHAT_TOKEN_KEY}
+    with Topology(production, ("127.0.0.1", 0), database_url, secrets, LOG_LEVEL="ERROR") as running:
+        yield running
+
+
 @pytest.fixture(params=_deployments())
 def call(request: pytest.FixtureRequest) -> Caller:
-    """Return a function that sends a request: to the gateway, to each family alone, to the gateway on PostgreSQL 15."""
+    """Return a function that sends a request: to the gateway, to each family alone, to the gateway on PostgreSQL 15,
+    to the load balancer of a production plan.
+    """
     if request.param == "gateway on PostgreSQL 15":
         postgres15: Servers = request.getfixturevalue("servers_on_postgres15")
         return Caller(postgres15, alone=False)
     running: Servers = request.getfixturevalue("servers")
+    if request.param == "topology":
+        return ThroughBalancer(running, request.getfixturevalue("topology"))
     return Caller(running, alone=request.param == "alone")
 
 

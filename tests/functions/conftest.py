@@ -1,7 +1,6 @@
 """Fixtures of the chat hubs: a scripted model, servers before it, and the official client."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,19 @@ def model(model_server: ModelServer) -> ModelServer:
 @pytest.fixture(scope="module")
 def new_chat_server(database_url: str, model_server: ModelServer) -> Iterator[Callable[..., Server]]:
     """Return a function that starts a server with the hubs, or one more with the same key and database."""
-    with ExitStack() as started:
+    started: list[Server] = []
 
-        def start(name: str = "ai_chat", **options: Any) -> Server:
-            planner = {"WEB_AUTH_API_KEY": "key", "OPENAI_BASE_URL": model_server.base_url, "CHAT_TURNS_PER_DAY": "0"}
-            server = Server(name, **({"DATABASE_URL": database_url} | planner | options))
-            started.callback(server.stop)
-            return server
+    def start(name: str = "ai_chat", **options: Any) -> Server:
+        planner = {"WEB_AUTH_API_KEY": "key", "OPENAI_BASE_URL": model_server.base_url, "CHAT_TURNS_PER_DAY": "0"}
+        server = Server(name, **({"DATABASE_URL": database_url} | planner | options))
+        started.append(server)
+        return server
 
-        yield start
+    yield start
+    for server in started:
+        server.process.terminate()
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -201,6 +201,8 @@ def test_too_many_waiting_turns_are_refused(connect, model):
     chat = connect()
     stall = Stall()
     model.script(stall)
+    for _ in range(8):
+        model.script(Text("Hi"))
     turns = [chat.begin("SendMessage", f"{number}", PLAN_VERSION) for number in range(10)]
     assert chat.end(turns[9]) == "Too many calls are waiting."
     stall.released.set()

@@ -131,6 +131,7 @@ def test_a_compressed_body_is_415(call, new_user):
     assert call("POST", "/inbox", body, headers={"Content-Encoding": "gzip"}).status_code == 415
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize(
     ("method", "path"), [("PUT", "/inbox"), ("POST", "/user/create"), ("GET", "/health"), ("GET", "/nothing")]
 )
@@ -164,6 +165,7 @@ def raw(call, request_bytes):
     return answer
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize(
     "request_bytes",
     [

@@ -18,6 +18,7 @@ def test_everything_also_answers_below_v2_and_whatever_the_case(call, new_user):
     assert call("POST", "/INBOX", user.credentials()).status_code == 200
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("path", ["/nothing", "/user", "/v2/v2/health", "/user/a/b", "/users/x", "/user/a%2Fb"])
 def test_another_path_is_404_or_405(call, path):
     answer = call("GET", path)
@@ -70,6 +71,7 @@ def test_the_envelope_does_the_same_as_the_request_it_holds(call, new_user):
     assert call("POST", "/", {"route": "POST /user/create"}).status_code == 200
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("body", [{}, [], {"route": 5}, {"Route": "GET /health"}, {"body": {}}])
 def test_another_post_to_the_root_is_404(call, body):
     assert call("POST", "/", body).status_code == 404
@@ -108,6 +110,7 @@ def test_any_origin_may_ask_for_anything(call):
     assert answer.headers["Access-Control-Allow-Headers"] == "x-a, b"
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("path", ["/health", "/user/nobody", "/nothing"])
 def test_every_answer_may_be_read_by_any_origin(call, path):
     assert call("GET", path).headers["Access-Control-Allow-Origin"] == "*"

@@ -1,20 +1,8 @@
-"""The configuration is copied once for each worker, and planned once for each environment."""
-
-from pathlib import Path
+"""The configuration is planned once for each worker and environment."""
 
 import pytest
 
-from tests.terraform.planning import DOMAIN, Plan, Terraform
-
-
-@pytest.fixture(scope="session")
-def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    return Terraform(Path(tmp_path_factory.mktemp("terraform")))
-
-
-@pytest.fixture(scope="session")
-def production(terraform: Terraform) -> Plan:
-    return Plan(terraform.plan("production", domain=DOMAIN))
+from tests.terraform.planning import Plan, Terraform
 
 
 @pytest.fixture(scope="session")
