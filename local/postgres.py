@@ -63,9 +63,10 @@ class Account:
 class EmbeddedPostgres:
     """A PostgreSQL server below `data_dir`, kept between runs. Not safe for threads."""
 
-    def __init__(self, data_dir: Path, binaries: Path = BIN) -> None:
+    def __init__(self, data_dir: Path, binaries: Path = BIN, *, max_connections: int = 100) -> None:
         """Choose where everything is. Raises PostgresFailed if the folder cannot be used."""
         self._binaries = binaries
+        self._settings = ("listen_addresses=", f"max_connections={max_connections}")
         self._cluster = data_dir / "postgres"
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
@@ -102,8 +103,9 @@ class EmbeddedPostgres:
             missing_ok=True
         )  # names a dead server, as we hold the data folder
         with self._log_path.open("ab") as log:
+            settings = [word for setting in self._settings for word in ("-c", setting)]
             self._process = self._spawn(
-                "postgres", "-D", str(self._cluster), "-k", str(self._sockets), "-c", "listen_addresses=", log=log
+                "postgres", "-D", str(self._cluster), "-k", str(self._sockets), *settings, log=log
             )
         self._wait_until_ready()
 

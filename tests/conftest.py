@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 import migrations
+from local.model_server import ModelServer
 from local.postgres import EmbeddedPostgres
 from local.topology import Topology
 from shared.data.pool import Database
@@ -24,6 +25,7 @@ from tests.topologies import ThroughBalancer
 from tests.users import User
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+MAX_CONNECTIONS = 600  # a dozen servers of each worker, with 16 each
 VARIABLES = {"default": "TEST_DATABASE_URL", "postgres15": "TEST_DATABASE_URL_POSTGRES15"}
 BEHIND_BALANCER = {"test_event", "test_follow_secret", "test_inbox", "test_shared_item", "test_user"}
 _started: list[tuple[EmbeddedPostgres, str]] = []
@@ -51,7 +53,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _start(name: str, *binaries: Path) -> None:
     folder = tempfile.mkdtemp(prefix="liftlog-test-")
     Path(folder).chmod(0o711)  # PostgreSQL's account passes through
-    postgres = EmbeddedPostgres(Path(folder), *binaries)
+    postgres = EmbeddedPostgres(Path(folder), *binaries, max_connections=MAX_CONNECTIONS)
     _started.append((postgres, folder))
     postgres.start()
     os.environ[VARIABLES[name]] = postgres.url
@@ -69,10 +71,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     everything = os.environ.get("TEST_TOPOLOGY") == "true"
 
     def wanted(item: pytest.Item) -> bool:
-        call = (
-            item.callspec.params.get("call") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
-        )
-        if call != "topology":
+        callspec = getattr(item, "callspec", None)
+        if callspec is None or callspec.params.get("call") != "topology":
             return True
         return (everything or item.path.stem in BEHIND_BALANCER) and item.get_closest_marker("direct") is None
 
@@ -142,10 +142,15 @@ def production(terraform: Terraform) -> Plan:
 
 @pytest.fixture(scope="session")
 def topology(production: Plan, database_url: str) -> Iterator[Topology]:
-    """Return production, running: every function in a process of its own, behind its load balancer."""
-    secrets = {"CHAT_TOKEN_KEY": CHAT_TOKEN_KEY}
-    with Topology(production, ("127.0.0.1", 0), database_url, secrets, LOG_LEVEL="ERROR") as running:
-        yield running
+    """Return production, running: every function in a process of its own, behind its load balancer.
+
+    The planner's model is a canned coach.
+    """
+    secrets = {"CHAT_TOKEN_KEY": CHAT_TOKEN_KEY, "WEB_AUTH_API_KEY": "key"}
+    with ModelServer() as model:
+        settings = {"LOG_LEVEL": "ERROR", "OPENAI_BASE_URL": model.base_url}
+        with Topology(production, ("127.0.0.1", 0), database_url, secrets, **settings) as running:
+            yield running
 
 
 @pytest.fixture(params=_deployments())

@@ -1,4 +1,4 @@
-"""What clients get while something is broken, and that nothing acknowledged is lost. Each time the real thing breaks."""
+"""What clients get while something is broken, and that nothing acknowledged is lost. The real thing breaks each time."""
 
 import os
 import shutil
