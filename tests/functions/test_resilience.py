@@ -1,4 +1,4 @@
-"""What clients get while something is broken, and that nothing acknowledged is lost. The real thing breaks each time."""
+"""What clients get while something is broken, and that what was acknowledged stays. Each time the real thing breaks."""
 
 import os
 import shutil
