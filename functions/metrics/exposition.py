@@ -18,6 +18,7 @@ HELP = {
     "liftlog_errors_total": "Requests that ended in an error, by its kind.",
     "liftlog_ai_calls_total": "Questions to the language model, by outcome; opened: how often its breaker opened.",
     "liftlog_ai_breaker_state": "0 closed, 1 half-open, 2 open; the greatest of any instance.",
+    "liftlog_chat_turns_total": "Turns played in chats, by hub and method.",
     "liftlog_chats_open": "Chats that are connected.",
     "liftlog_cleanup_runs_total": "Runs of the cleanup.",
     "liftlog_cleanup_deleted_total": "Rows that the cleanup removed, by what they were.",

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from local.model_server import HttpError, Stall, Text, ToolCall
+from shared.data import metric_buckets
+from shared.metrics import series
 from tests.hub_clients import Driver, poll
 from tests.plans import plan, plan_v1
 
@@ -358,3 +360,19 @@ def test_a_day_has_so_many_turns(driver, new_chat_server, model, transport):
 def test_the_package_of_the_client_is_pinned():
     package = json.loads((Path(__file__).parent.parent / "signalr" / "package.json").read_text())
     assert all(version[0].isdigit() for version in package["dependencies"].values())
+
+
+def test_turns_are_counted_also_where_nothing_but_sockets_is_served(new_chat_server, driver, db):
+    """No further request would write the metrics."""
+    server = new_chat_server(METRICS_FLUSH_SECONDS="0.1")
+    chat = driver.connect(server.url + V2, "WebSockets")
+    chat.wait_for("connected")
+    name = series("liftlog_chat_turns_total", hub=V2, method="SendMessage")
+    before = metric_buckets.totals(db).get(name, 0)
+
+    def is_counted():
+        chat.invoke("SendMessage", "Hello", PLAN_VERSION)
+        return metric_buckets.totals(db).get(name, 0) > before
+
+    poll(is_counted)
+    chat.stop()
