@@ -23,6 +23,7 @@ _SEVERITIES = {  # Python's levels as Cloud Logging calls them
     logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.WARNING: "WARNING", logging.ERROR: "ERROR",
     logging.CRITICAL: "CRITICAL",
 }  # fmt: skip
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str, separators=(",", ":"))
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}  # what is no `extra`
 
 
@@ -33,6 +34,9 @@ def start() -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(TextFormatter() if on_terminal else JsonFormatter())
     logging.basicConfig(handlers=[handler], level=log_settings().level, force=True)
+    # Python's "Logging HOWTO", Optimization: what no line of ours says is not found out
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
 
 
 class JsonFormatter(logging.Formatter):
@@ -48,7 +52,7 @@ class JsonFormatter(logging.Formatter):
         line |= {**request_fields.get(), **extra_fields(record)}
         if record.exc_info:
             line |= exception_fields(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False, default=str, separators=(",", ":"))
+        return _ENCODER.encode(line)
 
 
 class TextFormatter(logging.Formatter):
