@@ -116,6 +116,21 @@ def db(database_url: str) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture
+def own_url(new_database: Callable[..., str]) -> str:
+    """Return the URL of a migrated database of the test's own, for what counts or removes everybody's."""
+    url: str = new_database()
+    migrations.upgrade(url)
+    return url
+
+
+@pytest.fixture
+def own_db(own_url: str) -> Iterator[Database]:
+    database = Database(own_url, 8, 30)
+    yield database
+    database.close()
+
+
 @pytest.fixture(scope="session")
 def servers(database_url: str) -> Iterator[Servers]:
     with Servers(database_url) as running:
@@ -138,6 +153,11 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
 @pytest.fixture(scope="session")
 def production(terraform: Terraform) -> Plan:
     return Plan(terraform.plan("production", domain=DOMAIN))
+
+
+@pytest.fixture(scope="session")
+def staging(terraform: Terraform) -> Plan:
+    return Plan(terraform.plan("staging"))
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,8 @@ from uuid import uuid4
 import psutil
 import pytest
 
-import migrations
 from functions.cleanup import sweep
 from shared.data import cleanup_runs, events, rate_limits, shared_items
-from shared.data.pool import Database
 from shared.settings import CleanupSettings
 from tests.fake_google import FakeScheduler
 from tests.servers import Caller, Servers
@@ -20,24 +18,9 @@ NAMES = {"user_events", "shared_items", "rate_limits", "chats", "metric_minutes"
 
 
 @pytest.fixture
-def own_url(new_database):
-    url = new_database()
-    migrations.upgrade(url)
-    return url
-
-
-@pytest.fixture
-def own(own_url):
-    """Return a database of the test's own: the cleanup removes everybody's."""
-    database = Database(own_url, 8, 30)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def author(own):
+def author(own_db):
     user_id = uuid4()
-    own.rows(
+    own_db.rows(
         "INSERT INTO users (id, user_lookup, hashed_password, salt, last_accessed, created, encryption_iv,"
         " rsa_public_key) VALUES (:id, :lookup, '', '', now(), now(), '', '')",
         id=user_id, lookup=str(user_id),
@@ -82,17 +65,17 @@ def left(db, table):
 
 
 @pytest.fixture
-def filled(own, author):
+def filled(own_db, author):
     """Seven of what goes, one of each that stays."""
-    put_events(own, author, 3, stored="-31 days", expiry="-1 second")
-    put_events(own, author, 1, stored="-29 days", expiry="-1 second")  # expired, but stored lately
-    put_events(own, author, 1, stored="-100 days", expiry="1 hour")
-    put_items(own, author, 2, expiry="-1 second")
-    put_items(own, author, 1, expiry="1 hour")
-    put_rate_limit(own, "25 hours", "3 days")
-    put_rate_limit(own)
-    put_rate_limit(own, "25 hours", "23 hours")
-    return own
+    put_events(own_db, author, 3, stored="-31 days", expiry="-1 second")
+    put_events(own_db, author, 1, stored="-29 days", expiry="-1 second")  # expired, but stored lately
+    put_events(own_db, author, 1, stored="-100 days", expiry="1 hour")
+    put_items(own_db, author, 2, expiry="-1 second")
+    put_items(own_db, author, 1, expiry="1 hour")
+    put_rate_limit(own_db, "25 hours", "3 days")
+    put_rate_limit(own_db)
+    put_rate_limit(own_db, "25 hours", "23 hours")
+    return own_db
 
 
 @pytest.fixture
@@ -180,14 +163,14 @@ def test_a_run_asks_for_another_one_when_something_is_left(filled, own_url):
         assert scheduler.runs == 1
 
 
-def test_a_run_ends_before_its_time_out(own, author):
+def test_a_run_ends_before_its_time_out(own_db, author):
     """Each batch takes as long as it takes; then the run is over, and says that something is left."""
-    put_events(own, author, 5 * sweep.BATCH_ROWS, stored="-31 days", expiry="-1 second")
+    put_events(own_db, author, 5 * sweep.BATCH_ROWS, stored="-31 days", expiry="-1 second")
     work = [
         sweep.Task(
             "user_events",
-            lambda: events.count_expired(own, sweep.METRICS_TO_HOURS),
-            lambda limit: events.delete_expired(own, sweep.METRICS_TO_HOURS, limit),
+            lambda: events.count_expired(own_db, sweep.METRICS_TO_HOURS),
+            lambda limit: events.delete_expired(own_db, sweep.METRICS_TO_HOURS, limit),
         )
     ]
     outcome = sweep.run(work, limit=10**9, seconds=0.0)
@@ -196,9 +179,9 @@ def test_a_run_ends_before_its_time_out(own, author):
     assert sweep.run(work, limit=10**9, seconds=60).deleted == {"user_events": 4 * sweep.BATCH_ROWS}
 
 
-def test_two_runs_at_once_share_the_work(own, own_url, author):
+def test_two_runs_at_once_share_the_work(own_db, own_url, author):
     count = 6 * sweep.BATCH_ROWS
-    put_events(own, author, count, stored="-31 days", expiry="-1 second")
+    put_events(own_db, author, count, stored="-31 days", expiry="-1 second")
     with Servers(own_url, ENVIRONMENT="local") as servers:
         call = Caller(servers, alone=False)
         call("GET", "/health")
@@ -209,7 +192,7 @@ def test_two_runs_at_once_share_the_work(own, own_url, author):
         for thread in threads:
             thread.join()
     assert sum(answer["deleted"]["user_events"] for answer in answers) == count
-    assert left(own, "user_events") == 0
+    assert left(own_db, "user_events") == 0
 
 
 def call_in_vain(call):
@@ -217,24 +200,24 @@ def call_in_vain(call):
         call("POST", "/cleanup", {})
 
 
-def test_a_run_that_is_killed_has_done_what_it_did(own, own_url, author):
-    put_events(own, author, 30 * sweep.BATCH_ROWS, stored="-31 days", expiry="-1 second")
+def test_a_run_that_is_killed_has_done_what_it_did(own_db, own_url, author):
+    put_events(own_db, author, 30 * sweep.BATCH_ROWS, stored="-31 days", expiry="-1 second")
     with Servers(own_url, ENVIRONMENT="local") as servers:
         call = Caller(servers, alone=False)
         server = servers["gateway"]
         killed = threading.Thread(target=lambda: call_in_vain(call))
         killed.start()
         deadline = time.monotonic() + 30
-        while left(own, "user_events") == 30 * sweep.BATCH_ROWS:
+        while left(own_db, "user_events") == 30 * sweep.BATCH_ROWS:
             assert time.monotonic() < deadline
         for process in psutil.Process(server.process.pid).children():
             process.kill()
         server.process.kill()
         killed.join()
-    assert left(own, "user_events") % sweep.BATCH_ROWS == 0
+    assert left(own_db, "user_events") % sweep.BATCH_ROWS == 0
     with Servers(own_url, ENVIRONMENT="local") as servers:
         Caller(servers, alone=True)("POST", "/cleanup", {})
-    assert left(own, "user_events") == 0
+    assert left(own_db, "user_events") == 0
 
 
 @pytest.mark.parametrize("table", ["user_events", "shared_items", "rate_limit_consumptions"])
@@ -262,11 +245,11 @@ def test_a_row_that_somebody_holds_is_left_for_the_next_run(filled, table):
     assert delete() > 0
 
 
-def test_metric_minutes_are_folded_by_it(own, clean):
-    own.rows(
+def test_metric_minutes_are_folded_by_it(own_db, clean):
+    own_db.rows(
         "INSERT INTO metric_buckets SELECT now() - n * interval '1 minute' - interval '2 days', gen_random_uuid(),"
         " '{\"a\": 1}', '{}' FROM generate_series(1, 50) AS n"
     )
     assert clean("POST", "/cleanup", {}).json["deleted"]["metric_minutes"] == 50
-    assert own.rows("SELECT sum(CAST(counts ->> 'a' AS float8)) FROM metric_buckets")[0][0] == 50
+    assert own_db.rows("SELECT sum(CAST(counts ->> 'a' AS float8)) FROM metric_buckets")[0][0] == 50
     assert clean("POST", "/cleanup", {}).json["deleted"]["metric_minutes"] == 0

@@ -12,9 +12,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-import migrations
 from shared.data import metric_buckets
-from shared.data.pool import Database
 from shared.metrics import Bucket
 from shared.service_levels import SERVICE_LEVELS
 from tests.servers import Caller, Server, Servers, manifest
@@ -22,21 +20,6 @@ from tests.users import User
 
 FLUSH_SECONDS = 0.2
 WAIT_SECONDS = 20.0
-
-
-@pytest.fixture
-def own_url(new_database):
-    """Return the URL of a database of the test's own: totals are of everybody who uses it."""
-    url = new_database()
-    migrations.upgrade(url)
-    return url
-
-
-@pytest.fixture
-def own_db(own_url):
-    database = Database(own_url, 4, 30)
-    yield database
-    database.close()
 
 
 def start(url, **environment):

@@ -20,10 +20,8 @@ TABLES = ["users", "user_events", "user_follow_secrets", "user_inbox_items", "sh
 
 
 @pytest.fixture
-def url(new_database):
-    url = new_database()
-    migrations.upgrade(url)
-    return url
+def url(own_url):
+    return own_url
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import migrations
 from local import serve
 from shared.data import cleanup_runs
 from shared.data.pool import Database
@@ -17,10 +16,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
-def url(new_database):
-    url = new_database()
-    migrations.upgrade(url)
-    return url
+def url(own_url):
+    return own_url
 
 
 def clean(base_url, *arguments, **environment):

@@ -289,7 +289,7 @@ def test_path_and_query_come_as_they_were_sent(before):
 
 def test_large_bodies_pass_both_ways(before):
     sent = bytes(8 * MIB)
-    url = url_of(before(lambda handler, body: answer_with(handler, body)))
+    url = url_of(before(answer_with))
     assert requests.put(f"{url}/event", data=sent, timeout=30).content == sent
 
 

@@ -1,0 +1,280 @@
+"""What the service costs each month, from the manifest and the sizes in terraform/; writes the tables of docs/costs.md.
+
+.venv/bin/python -m local.costs
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "costs.md"
+HOURS = 730.0  # in a month
+SECONDS = HOURS * 3600
+DAYS = HOURS / 24
+MILLION = 1e6
+KB_PER_GB = 1e6
+
+GOOGLE = "read there"  # on 24 November 2026, in a copy of the page whose own date is not known
+OTHERS = "**look it up**: from somebody else's page of May 2026"
+MEMORY = "**look it up**: from memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A list price of us-central1 in US dollars, and how it is known."""
+
+    usd: float
+    unit: str
+    page: str  # below cloud.google.com, unless it names a host
+    source: str = GOOGLE
+
+
+PRICES = {
+    "function's CPU, answering": Price(24e-6, "vCPU-second", "run/pricing"),
+    "function's memory": Price(2.5e-6, "GiB-second", "run/pricing"),
+    "function's CPU, idle (least instances)": Price(2.5e-6, "vCPU-second", "run/pricing"),
+    "function's requests": Price(0.40, "million after 2 million", "run/pricing"),
+    "ai_chat's CPU, while an instance lives": Price(18e-6, "vCPU-second", "run/pricing"),
+    "ai_chat's memory": Price(2e-6, "GiB-second", "run/pricing"),
+    "load balancer's forwarding rule": Price(0.025, "hour", "load-balancing/pricing"),
+    "load balancer's traffic, in and out": Price(0.008, "GiB", "load-balancing/pricing"),
+    "log lines": Price(0.50, "GiB after 50 GiB", "stackdriver/pricing"),
+    "secret's version": Price(0.06, "month after 6", "secret-manager/pricing"),
+    "secret's reading": Price(0.03, "10 000 after 10 000", "secret-manager/pricing"),
+    "Cloud SQL's CPU": Price(0.0413, "vCPU-hour", "sql/pricing", OTHERS),
+    "Cloud SQL's memory": Price(0.007, "GiB-hour", "sql/pricing", OTHERS),
+    "Cloud SQL's db-g1-small": Price(0.035, "hour", "sql/pricing", MEMORY),
+    "Cloud SQL's SSD": Price(0.17, "GiB-month", "sql/pricing", MEMORY),
+    "Cloud SQL's backups": Price(0.08, "GiB-month", "sql/pricing", MEMORY),
+    "Cloud Armor's policy": Price(5, "month", "armor/pricing", MEMORY),
+    "Cloud Armor's rule": Price(1, "month", "armor/pricing", MEMORY),
+    "Cloud Armor's requests": Price(0.75, "million", "armor/pricing", MEMORY),
+    "connector's e2-micro": Price(0.0084, "hour", "compute/vm-instance-pricing", MEMORY),
+    "traffic to the internet": Price(0.12, "GiB", "vpc/network-pricing", MEMORY),
+    "alert's condition": Price(0.10, "month", "stackdriver/pricing", MEMORY),
+    "images": Price(0.10, "GiB-month after 0.5 GiB", "artifact-registry/pricing", MEMORY),
+    "language model, read": Price(2, "million tokens", "openai.com/api/pricing", MEMORY),
+    "language model, written": Price(8, "million tokens", "openai.com/api/pricing", MEMORY),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What terraform makes of an environment; tests/test_costs.py compares it with the plan."""
+
+    environment: str
+    database_tier: str
+    database_is_regional: bool
+    disk_gib: int
+    connector_machines: int
+    armor_rules: int
+    forwarding_rules: int
+    secrets: int
+    alerts: int
+
+
+STAGING = Size(
+    "staging", "db-g1-small", database_is_regional=False, disk_gib=10, connector_machines=2,
+    armor_rules=0, forwarding_rules=0, secrets=9, alerts=8,
+)  # fmt: skip
+PRODUCTION = Size(
+    "production", "db-custom-2-7680", database_is_regional=True, disk_gib=10, connector_machines=2,
+    armor_rules=15, forwarding_rules=1, secrets=9, alerts=8,
+)  # fmt: skip
+
+# 100 000 users, and what they do. Assumptions: nobody has measured them.
+USERS = 100_000
+ACTIVE = 0.4  # open the app on a day
+PER_ACTIVE_DAY = {  # requests of one of them; an app that starts asks for its profile, feed and inbox
+    "user": 5.0,
+    "event": 4.6,
+    "inbox": 4.0,
+    "follow_secret": 0.02,
+    "shared_item": 0.05,
+    "ai": 0.01,
+}
+BILLED_SECONDS = 0.1  # of an instance for a request: the least there is; requests at once share it, which is left out
+AI_SECONDS = 20.0
+TRAFFIC_KB = {"in": 1.5, "out": 5.0}  # of a request
+LOG_KB = 1.0
+DATABASE_GIB = 30  # 2.2 million events of 5 KB (90 days, 0.6 on an active day), profiles of 20 KB, indexes, room
+BACKUP_GIB = {"idle": 10, "busy": 60}
+BUSY_CONNECTOR_MACHINES = 4  # it grows under load and does not shrink
+CHAT_HOURS_A_DAY = 16  # that one instance of ai_chat lives
+SUBSCRIBERS = 0.02
+TURNS = 20  # of a subscriber in a month, with the planner
+TOKENS = {"read": 4000, "written": 1000}  # of a turn
+PROBES_PER_MINUTE = 6  # the uptime check's
+IMAGE_GIB = 8
+SECRET_READS = 12 * HOURS  # of one secret by one instance: every five minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the table, in dollars a month."""
+
+    what: str
+    staging: float
+    idle: float
+    busy: float
+
+
+def usd(price: str, quantity: float) -> float:
+    return PRICES[price].usd * max(quantity, 0.0)
+
+
+def requests_per_month() -> dict[str, float]:
+    """Return how many requests 100 000 users send to each family in a month."""
+    return {family: count * USERS * ACTIVE * DAYS for family, count in PER_ACTIVE_DAY.items()}
+
+
+def lines(functions: dict[str, dict[str, Any]]) -> list[Line]:
+    """Return the table's rows, from the manifest's functions."""
+    requests = requests_per_month()
+    total, probes = sum(requests.values()), PROBES_PER_MINUTE * 60 * HOURS
+    turns = USERS * SUBSCRIBERS * TURNS
+    gib = {way: kb * total / KB_PER_GB for way, kb in TRAFFIC_KB.items()}
+    answering = sum(_answering(functions[name], name, count) for name, count in requests.items())
+    probing = _answering(functions["health"], "health", probes)
+    kept, kept_staging = (_kept(functions, env) for env in ("production", "staging"))
+    armor = usd("Cloud Armor's policy", 1) + usd("Cloud Armor's rule", PRODUCTION.armor_rules)
+    backups = {load: usd("Cloud SQL's backups", gib) for load, gib in BACKUP_GIB.items()}
+    grown = replace(PRODUCTION, disk_gib=DATABASE_GIB)
+    images = usd("images", IMAGE_GIB - 0.5)
+    model = sum(usd(f"language model, {way}", turns * count / MILLION) for way, count in TOKENS.items())
+    return [
+        Line("Cloud SQL: the machine, twice where it has a standby", *_both(_database)),
+        Line("Cloud SQL: storage", _disk(STAGING), _disk(PRODUCTION), _disk(grown)),
+        Line("Cloud SQL: backups", backups["idle"], backups["idle"], backups["busy"]),
+        Line("functions: instances that are always there", kept_staging, kept, kept),
+        Line("functions: answering", probing, probing, probing + answering),
+        Line("functions: requests", 0, 0, usd("function's requests", (total + probes) / MILLION - 2)),
+        Line("ai_chat: while an instance lives", 0, 0, _chat(functions["ai_chat"])),
+        Line(
+            "VPC connector", _connector(STAGING.connector_machines), _connector(PRODUCTION.connector_machines),
+            _connector(BUSY_CONNECTOR_MACHINES),
+        ),
+        Line("load balancer: forwarding rule", *_both(_forwarding)),
+        Line("load balancer: traffic", 0, 0, usd("load balancer's traffic, in and out", gib["in"] + gib["out"])),
+        Line("Cloud Armor: policy and rules", 0, armor, armor),
+        Line("Cloud Armor: requests", 0, 0, usd("Cloud Armor's requests", total / MILLION)),
+        Line("traffic to phones", 0, 0, usd("traffic to the internet", gib["out"])),
+        Line("log lines", 0, 0, usd("log lines", LOG_KB * total / KB_PER_GB - 50)),
+        Line("secrets, and reading them", _secrets(STAGING, 1), _secrets(PRODUCTION, 3), _secrets(PRODUCTION, 6)),
+        Line("alerts", *_both(lambda size: usd("alert's condition", size.alerts))),
+        Line("images, packages, state", images, images, images),
+        Line("the language model (not Google's)", 0, 0, model),
+    ]  # fmt: skip
+
+
+def _both(cost: Callable[[Size], float]) -> tuple[float, float, float]:
+    """Return what depends on nothing but the environment."""
+    return cost(STAGING), cost(PRODUCTION), cost(PRODUCTION)
+
+
+def _answering(row: dict[str, Any], family: str, requests: float) -> float:
+    seconds = requests * (AI_SECONDS if family == "ai" else BILLED_SECONDS)
+    memory = usd("function's memory", seconds * row["memory"] / 1024)
+    return usd("function's CPU, answering", seconds * row["cpu"]) + memory
+
+
+def _kept(functions: dict[str, dict[str, Any]], environment: str) -> float:
+    total = 0.0
+    for row in functions.values():
+        seconds = row["instances"][environment][0] * SECONDS
+        total += usd("function's CPU, idle (least instances)", seconds * row["cpu"])
+        total += usd("function's memory", seconds * row["memory"] / 1024)
+    return total
+
+
+def _chat(row: dict[str, Any]) -> float:
+    seconds = CHAT_HOURS_A_DAY * DAYS * 3600
+    memory = usd("ai_chat's memory", seconds * row["memory"] / 1024)
+    return usd("ai_chat's CPU, while an instance lives", seconds * row["cpu"]) + memory
+
+
+def _database(size: Size) -> float:
+    machines = 2 if size.database_is_regional else 1
+    if size.database_tier == "db-g1-small":
+        return usd("Cloud SQL's db-g1-small", machines * HOURS)
+    cpus, memory_mib = (int(part) for part in size.database_tier.removeprefix("db-custom-").split("-"))
+    return usd("Cloud SQL's CPU", machines * cpus * HOURS) + usd(
+        "Cloud SQL's memory", machines * memory_mib / 1024 * HOURS
+    )
+
+
+def _disk(size: Size) -> float:
+    return usd("Cloud SQL's SSD", size.disk_gib * (2 if size.database_is_regional else 1))
+
+
+def _connector(machines: int) -> float:
+    return usd("connector's e2-micro", machines * HOURS)
+
+
+def _forwarding(size: Size) -> float:
+    return usd("load balancer's forwarding rule", size.forwarding_rules * HOURS)
+
+
+def _secrets(size: Size, instances: int) -> float:
+    reads = SECRET_READS * instances * 2  # the database's password, and another
+    return usd("secret's version", size.secrets - 6) + usd("secret's reading", reads / 10_000 - 1)
+
+
+def tables() -> dict[str, str]:
+    """Return the page's tables by name."""
+    functions = yaml.safe_load((ROOT / "functions" / "manifest.yaml").read_text())["functions"]
+    rows = lines(functions)
+    sums = [sum(getattr(row, column) for row in rows) for column in ("staging", "idle", "busy")]
+    cost = [
+        "| each month, US dollars | staging | production, idle | production, 100 000 users |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    cost += [f"| {row.what} | {_dollars(row.staging)} | {_dollars(row.idle)} | {_dollars(row.busy)} |" for row in rows]
+    cost.append(f"| **together** | **{sums[0]:,.0f}** | **{sums[1]:,.0f}** | **{sums[2]:,.0f}** |")
+    prices = ["| price | US dollars | for each | source |", "| --- | ---: | --- | --- |"]
+    prices += [
+        f"| {name} | {price.usd:.8f}".rstrip("0").rstrip(".") + f" | {price.unit} | {_source(price)} |"
+        for name, price in PRICES.items()
+    ]
+    requests = ["| family | of an active user on a day | million a month | a second | at five times the mean |"]
+    requests.append("| --- | ---: | ---: | ---: | ---: |")
+    for family, count in requests_per_month().items():
+        rate = count / SECONDS
+        requests.append(
+            f"| `{family}` | {PER_ACTIVE_DAY[family]:g} | {count / MILLION:.2f} | {rate:.2f} | {5 * rate:.1f} |"
+        )
+    return {"costs": "\n".join(cost), "requests": "\n".join(requests), "prices": "\n".join(prices)}
+
+
+def _dollars(amount: float) -> str:
+    return "–" if not amount else "< 1" if amount < 1 else f"{amount:,.0f}"
+
+
+def _source(price: Price) -> str:
+    page = price.page if price.page.startswith("openai") else f"cloud.google.com/{price.page}"
+    return f"{page}, {price.source}"
+
+
+def filled(page: str) -> str:
+    """Return the page with its tables as they should be."""
+    for name, table in tables().items():
+        begin, end = f"<!-- {name} -->\n\n", f"\n\n<!-- end of {name} -->"
+        page = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: begin + table + end, page, flags=re.DOTALL)  # noqa: B023 - called at once
+    return page
+
+
+def main() -> int:
+    """Write the tables. Return the exit status."""
+    PAGE.write_text(filled(PAGE.read_text()))
+    print(f"{PAGE.relative_to(ROOT)} is written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
