@@ -88,7 +88,10 @@ def new_database() -> Iterator[Callable[..., str]]:
     def create(server: str = "default") -> str:
         url = os.environ[VARIABLES[server]]
         name = f"liftlog_test_{uuid4().hex}"
-        admin = admins.setdefault(server, Database(url, 1, 30))
+        if server not in admins:
+            admins[server] = Database(url, 1, 30)
+            admins[server].rows("SET statement_timeout = 0")  # each of these waits for a checkpoint
+        admin = admins[server]
         admin.rows(f"CREATE DATABASE {name}")
         made.append((admin, name))
         before, _, query = url.partition("?")
