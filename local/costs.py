@@ -91,14 +91,15 @@ PRODUCTION = Size(
 # 100 000 users, and what they do. Assumptions: nobody has measured them.
 USERS = 100_000
 ACTIVE = 0.4  # open the app on a day
-PER_ACTIVE_DAY = {  # requests of one of them; an app that starts asks for its profile, feed and inbox
-    "user": 5.0,
-    "event": 4.6,
-    "inbox": 4.0,
-    "follow_secret": 0.02,
-    "shared_item": 0.05,
-    "ai": 0.01,
-}
+_LOADS = (  # requests of one of them; an app that starts asks for its profile, feed and inbox
+    ("user", 5.0),
+    ("event", 4.6),
+    ("inbox", 4.0),
+    ("follow_secret", 0.02),
+    ("shared_item", 0.05),
+    ("ai", 0.01),
+)
+PER_ACTIVE_DAY = dict(_LOADS)
 BILLED_SECONDS = 0.1  # of an instance for a request: the least there is; requests at once share it, which is left out
 AI_SECONDS = 20.0
 TRAFFIC_KB = {"in": 1.5, "out": 5.0}  # of a request
@@ -226,17 +227,28 @@ def _secrets(size: Size, instances: int) -> float:
     return usd("secret's version", size.secrets - 6) + usd("secret's reading", reads / 10_000 - 1)
 
 
+def _functions() -> dict[str, dict[str, Any]]:
+    functions: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "functions" / "manifest.yaml").read_text())[
+        "functions"
+    ]
+    return functions
+
+
+def sums() -> Line:
+    """Return the table's last row."""
+    rows = lines(_functions())
+    return Line("together", sum(r.staging for r in rows), sum(r.idle for r in rows), sum(r.busy for r in rows))
+
+
 def tables() -> dict[str, str]:
     """Return the page's tables by name."""
-    functions = yaml.safe_load((ROOT / "functions" / "manifest.yaml").read_text())["functions"]
-    rows = lines(functions)
-    sums = [sum(getattr(row, column) for row in rows) for column in ("staging", "idle", "busy")]
+    rows, total = lines(_functions()), sums()
     cost = [
         "| each month, US dollars | staging | production, idle | production, 100 000 users |",
         "| --- | ---: | ---: | ---: |",
     ]
     cost += [f"| {row.what} | {_dollars(row.staging)} | {_dollars(row.idle)} | {_dollars(row.busy)} |" for row in rows]
-    cost.append(f"| **together** | **{sums[0]:,.0f}** | **{sums[1]:,.0f}** | **{sums[2]:,.0f}** |")
+    cost.append(f"| **together** | **{total.staging:,.0f}** | **{total.idle:,.0f}** | **{total.busy:,.0f}** |")
     prices = ["| price | US dollars | for each | source |", "| --- | ---: | --- | --- |"]
     prices += [
         f"| {name} | {price.usd:.8f}".rstrip("0").rstrip(".") + f" | {price.unit} | {_source(price)} |"

@@ -27,6 +27,7 @@ EXAMPLE = {
     "paging_channels": [f"projects/{PROJECT}/notificationChannels/1"],
     "repository_url": "https://github.com/example/liftlog-backend",
 }
+NO_CLOUD = "no-cloud-is-asked"  # where credentials would be
 LEFT_OUT = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "dist")
 
 
@@ -66,7 +67,7 @@ class Terraform:
         alone = {
             "TF_IN_AUTOMATION": "true",
             "CHECKPOINT_DISABLE": "true",
-            "GOOGLE_OAUTH_ACCESS_TOKEN": "no-cloud-is-asked",
+            "GOOGLE_OAUTH_ACCESS_TOKEN": NO_CLOUD,
         }
         return subprocess.run(
             [self._cli, f"-chdir={self.folder / folder}", *arguments],

@@ -36,3 +36,9 @@ def test_a_busy_connector_has_grown_to_what_the_plan_allows(production):
 def test_every_public_family_has_a_load():
     public = {name for name, entry in manifest().items() if entry["access"] == "public"}
     assert set(costs.PER_ACTIVE_DAY) | {"ai_chat", "health"} == public
+
+
+def test_the_sums_in_other_documents_are_the_page_s():
+    sums = costs.sums()
+    said = f"About {sums.staging:.0f} dollars a month for staging and {sums.idle:.0f} for production"
+    assert said in (costs.ROOT / "docs" / "infrastructure.md").read_text()

@@ -60,6 +60,21 @@ def test_the_demo_plays_behind_the_load_balancer(topology):
     assert "nothing is left behind" in ran.stdout
 
 
+def test_the_smoke_test_passes_behind_the_load_balancer(topology):
+    """As after a deployment: metrics are asked of the operators' gateway, all else of the load balancer."""
+    operator = {"OPERATOR_URL": topology.functions["operator"].url, "OPERATOR_TOKEN": "anything"}
+    ran = subprocess.run(
+        ["scripts/smoke.sh", topology.url, "--environment=production"],
+        cwd=ROOT,
+        env=os.environ | operator,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.endswith(f"{topology.url} is well\n")
+
+
 @pytest.mark.parametrize(("family", "method", "path"), ROUTES)
 def test_every_public_route_is_answered_by_a_function(topology, family, method, path):
     for form in (concrete(path), f"/v2{concrete(path).upper()}"):

@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# What the scripts share. Sourced, not run.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # the scripts use it
+root=$(dirname "$here")
+dry_run=false
+
+# The comment at the head of a script is its manual.
+usage() {
+  sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
+}
+
+say() {
+  printf '%s\n' "$*"
+}
+
+die() {
+  printf 'Error: %s\n' "$*" >&2
+  exit 1
+}
+
+# Says how a script is used, and ends it: its arguments make no sense.
+misused() {
+  printf 'Error: %s\n\n' "$*" >&2
+  usage >&2
+  exit 2
+}
+
+# Shows a command that changes something, and runs it unless this is a dry run.
+change() {
+  say "  \$ $*"
+  "$dry_run" || "$@"
+}
+
+need() {
+  command -v "$1" >/dev/null || die "$1 is needed, and not installed"
+}
+
+check_environment() {
+  case "$1" in
+    staging | production) ;;
+    *) misused "the environment is staging or production, not $1" ;;
+  esac
+}
+
+# The project: GCP_PROJECT_ID, else gcloud's own.
+project() {
+  local found=${GCP_PROJECT_ID:-$(gcloud config get-value project 2>/dev/null || true)}
+  [ -n "$found" ] || die "no project: set GCP_PROJECT_ID, or run gcloud config set project"
+  printf '%s' "$found"
+}
+
+region() {
+  printf '%s' "${REGION:-us-central1}"
+}
+
+# Where operators reach the private routes: OPERATOR_URL, else the URL of the operators' gateway.
+operator_url() {
+  if [ -n "${OPERATOR_URL:-}" ]; then
+    printf '%s' "${OPERATOR_URL%/}"
+  else
+    gcloud run services describe "liftlog-operator-$1" --project="$(project)" --region="$(region)" \
+      --format='value(status.url)' || die "there is no function liftlog-operator-$1; set OPERATOR_URL"
+  fi
+}
+
+# A header that says who we are, for `curl -H @FILE`, so that no process list shows it: OPERATOR_TOKEN, else an identity
+# token of gcloud's account. A service account's is made for one address alone.
+operator_header() {
+  local token=${OPERATOR_TOKEN:-}
+  if [ -z "$token" ] && command -v gcloud >/dev/null; then
+    token=$(gcloud auth print-identity-token --audiences="$1" 2>/dev/null) ||
+      token=$(gcloud auth print-identity-token 2>/dev/null) || token=
+  fi
+  [ -z "$token" ] || printf 'Authorization: Bearer %s\n' "$token"
+}
+
+# A field of a JSON file.
+field() {
+  python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$1" "$2" 2>/dev/null
+}
+
+# The id of a secret that exists.
+secret_id() {
+  gcloud secrets describe "$1-$2" --project="$(project)" --format='value(name)' >/dev/null ||
+    die "there is no secret $1-$2: terraform apply makes them all"
+  printf '%s' "$1-$2"
+}
+
+# A secret's value, from standard input; a terminal is asked, and shows nothing.
+read_secret() {
+  local value
+  if [ -t 0 ]; then
+    read -r -s -p "Value of $1: " value
+    printf '\n' >&2
+  else
+    value=$(cat)
+  fi
+  [ -n "$value" ] || die "standard input holds no value"
+  printf '%s' "$value"
+}
+
+# Adds a version through standard input, and prints its number.
+add_version() {
+  say "  \$ gcloud secrets versions add $1 --data-file=-" >&2
+  if "$dry_run"; then
+    return
+  fi
+  local name
+  name=$(printf '%s' "$2" |
+    gcloud secrets versions add "$1" --project="$(project)" --data-file=- --format='value(name)' --quiet) ||
+    die "$1 has no new version"
+  printf '%s' "${name##*/}"
+}
+
+instance() {
+  printf 'liftlog-user-data-%s' "$1"
+}
