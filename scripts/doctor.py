@@ -228,7 +228,7 @@ class Doctor:
 
 def _status(url: str) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 # nosec B310 - the service's own URL
+        with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 # nosec B310
             return str(answer.status)
     except HTTPError as error:
         return str(error.code)

@@ -9,7 +9,7 @@ dry_run=false
 
 # The comment at the head of a script is its manual.
 usage() {
-  sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
 }
 
 say() {
