@@ -6,6 +6,8 @@ terraform {
 }
 
 locals {
+  # Until scripts/deploy.sh has built the first release's: a service cannot be made without an image that exists.
+  first_image   = "us-docker.pkg.dev/cloudrun/container/hello"
   only_balanced = var.access == "public" && var.balanced
   uri           = var.cpu_always ? one(google_cloud_run_v2_service.this[*].uri) : one(google_cloudfunctions2_function.this[*].service_config[0].uri)
 }
@@ -119,7 +121,7 @@ resource "google_cloud_run_v2_service" "this" {
     }
 
     containers {
-      image = var.image
+      image = local.first_image
 
       resources {
         cpu_idle          = false
