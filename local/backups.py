@@ -103,7 +103,7 @@ def _fill(admin: Database, url: str, new: str, file: Path) -> None:
     db.rows("ANALYZE")
     db.close()
     schema = after if before == after else f"{before} → {after}"
-    _step(f"{accounts:,} accounts, schema {schema}")
+    _step(f"accounts: {accounts:,}, schema: {schema}")
 
 
 def _run(program: str, url: str, *arguments: str) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from shared.data.pool import Database
 from shared.passwords import LegacyHash, new_legacy_hash, new_password
 
-# contract/api.md, section 12: the last row of the history, in November 2025 and now
+# the last row of the original's history, in November 2025 and now
 HISTORIES = {"2025": "20240809033343_IncreaseEncryptedPayloadLength", "now": "20260608092703_IncreaseMaxSize"}
 
 DDL = [
