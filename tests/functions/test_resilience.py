@@ -192,6 +192,27 @@ def test_sigterm_lets_running_requests_finish(database_url, db):
     assert db.rows("SELECT encryption_iv <> '' FROM users WHERE id = :id", id=user.id) == [[True]]
 
 
+def test_a_clock_that_jumps_back_hides_no_event(database_url, db):
+    """As after a failover to a machine whose clock is an hour behind: followers have seen timestamps of the future."""
+    with Servers(database_url) as servers:
+        call = Caller(servers, alone=False)
+        user, secret = create(call), str(uuid4())
+        assert call("PUT", "/follow-secret", user.secret(secret)).status_code == 200
+        ahead = db.rows(
+            "UPDATE users SET last_event_at = now() + interval '1 hour' WHERE id = :id"
+            ' RETURNING to_char(last_event_at, \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\')',
+            id=user.id,
+        )[0][0]
+        since, seen = ahead, []
+        for _ in range(3):
+            assert call("PUT", "/event", user.event(eventId=str(uuid4()))).status_code == 200
+            (event,) = call("POST", "/events", {"users": [user.asked(secret, since)]}).json["events"]
+            assert event["timestamp"] > since
+            since = event["timestamp"]
+            seen.append(event["eventId"])
+        assert len(set(seen)) == 3
+
+
 @pytest.fixture
 def small_disk():
     """A file system of 150 MB, where that can be mounted."""
