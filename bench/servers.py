@@ -2,24 +2,20 @@
 
 import os
 import re
-import signal
-import socket
 import subprocess
-import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
 
-from local.children import die_with_parent, keep_on_one_cpu
+from local import processes
 from local.postgres import BIN, DATABASE, ROLE
+from local.processes import free_port
 
 ROOT = Path(__file__).parent.parent
 GATEWAY = ROOT / "functions" / "gateway" / "main.py"
 EMPTY = ROOT / "bench" / "empty" / "main.py"
-START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 UPSERT_TABLE = "CREATE TABLE bench_upsert (id int PRIMARY KEY, value int NOT NULL, stored_at timestamptz NOT NULL)"
 UPSERT_SCRIPT = r"""
@@ -40,46 +36,19 @@ class Server:
 
     def __init__(self, name: str, source: Path, database_url: str, *, one_cpu: bool, **environment: str) -> None:
         """Start it and wait until it listens. Raises DidNotStart. `one_cpu`: as `make serve` starts the gateway."""
-        self.port = _free_port()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "functions_framework"],
-            env=os.environ
-            | {
-                "DATABASE_URL": database_url,
-                "HOST": "127.0.0.1",
-                "PORT": str(self.port),
-                "FUNCTION_TARGET": name,
-                "FUNCTION_SOURCE": str(source),
-                "ENVIRONMENT": "local",
-                "THREADS": os.environ.get("THREADS", "66"),  # as `make serve`
-            }
-            | environment,
-            stdout=subprocess.DEVNULL,  # a line for each request
-            start_new_session=True,  # Ctrl-C is for us
-            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
-        )
+        self.port = free_port()
+        address = ("127.0.0.1", self.port)
+        settings = os.environ | {"DATABASE_URL": database_url, "ENVIRONMENT": "local"} | environment
+        quiet = subprocess.DEVNULL  # of a line for each request
+        self._process = processes.start(name, source, address, settings, one_cpu=one_cpu, stdout=quiet)
         self.pid = self._process.pid
-        if one_cpu:
-            keep_on_one_cpu(self.pid)
-        self._wait_until_it_listens(name)
-
-    def _wait_until_it_listens(self, name: str) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.05)
-        self.stop()
-        raise DidNotStart(name)
+        if not processes.wait_until_listening(self._process, address):
+            self.stop()
+            raise DidNotStart(name)
 
     def stop(self) -> None:
         """End it, by force if it takes long."""
-        self._process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_SECONDS)
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # whatever is left of arbiter and workers
-        self._process.wait()
+        processes.end(self._process, STOP_SECONDS)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -125,9 +94,3 @@ def pgbench(database_url: str, script: Path, concurrency: int, seconds: float) -
 def _family(pid: int) -> list[psutil.Process]:
     arbiter = psutil.Process(pid)
     return [arbiter, *arbiter.children(recursive=True)]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -19,9 +19,9 @@ from typing import Any
 
 import h11
 
+from local.processes import Address
 from local.terraform import Plan
 
-Address = tuple[str, int]
 Headers = list[tuple[bytes, bytes]]
 CHUNK_BYTES = 64 * 1024
 CONNECT_SECONDS = 5.0

@@ -7,7 +7,6 @@ key, no network, and nothing is left behind. Ctrl-C stops an answer; /restart fo
 import argparse
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from local.children import die_with_parent
 from local.hub_client import HubClient, HubClosed, HubFailed
 from local.model_server import ModelServer
 from local.plan_view import plan_view
+from local.processes import free_port
 from local.secrets import WEB_KEY, kept_secret
 from local.settings import client_settings, local_settings
 from shared.errors import InvalidSetting
@@ -192,7 +192,7 @@ def fake_server(console: Console) -> Iterator[ChatSettings]:
         strange = {"DATABASE_URL", "RATE_LIMIT_DATABASE_URL", "HOST", "WEB_AUTH_API_KEY"}
         environment = {name: value for name, value in os.environ.items() if name not in strange} | {
             "DATA_DIR": folder,
-            "PORT": str(_free_port()),
+            "PORT": str(free_port()),
             "ENVIRONMENT": "local",
             "OPENAI_API_KEY": "canned",
             "OPENAI_BASE_URL": model.base_url,
@@ -227,13 +227,6 @@ def _serving(environment: dict[str, str], log: Path) -> Iterator[str]:
 def _url_in(log: Path) -> str | None:
     lines = log.read_text().splitlines()
     return next((line.removeprefix(READY).split()[0] for line in lines if line.startswith(READY)), None)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from urllib.error import URLError
 
 import migrations
-from local.children import die_with_parent, keep_on_one_cpu
+from local import processes
+from local.children import die_with_parent
 from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
 from local.secrets import CHAT_KEY, WEB_KEY, kept_secret
 from local.settings import LocalSettings, local_settings
@@ -72,7 +73,7 @@ def _serve(settings: LocalSettings, started: ExitStack) -> None:
     wait_for_port(settings)
     url, postgres = start_database(settings, started)
     gateway = _start_gateway(settings, url, local_secrets(settings))
-    started.callback(_end, gateway)
+    started.callback(processes.end, gateway, STOP_SECONDS)
     _wait_for_answer(settings, gateway)
     print(f"LiftLog answers on {base_url(settings)} (Ctrl-C ends it)", flush=True)
     _watch(gateway, postgres, Cleaner(base_url(settings)))
@@ -140,21 +141,10 @@ def _start_gateway(settings: LocalSettings, database_url: str, secrets: dict[str
         **os.environ,
         **secrets,
         "DATABASE_URL": database_url,
-        "HOST": settings.host,
-        "PORT": str(settings.port),
-        "FUNCTION_TARGET": "gateway",
-        "FUNCTION_SOURCE": str(GATEWAY),
         "ENVIRONMENT": os.environ.get("ENVIRONMENT", "local"),
     }
-    gateway = subprocess.Popen(
-        [sys.executable, "-m", "functions_framework"],
-        env=environment,
-        start_new_session=True,  # Ctrl-C is for us; requests under way are answered before the database ends
-        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
-    )
-    if environment.get("WORKERS", "1") == "1":
-        keep_on_one_cpu(gateway.pid)
-    return gateway
+    one_cpu = environment.get("WORKERS", "1") == "1"
+    return processes.start("gateway", GATEWAY, (settings.host, settings.port), environment, one_cpu=one_cpu)
 
 
 def _wait_for_answer(settings: LocalSettings, gateway: subprocess.Popen[bytes]) -> None:
@@ -208,15 +198,6 @@ def revive(postgres: EmbeddedPostgres | None) -> None:
     except PostgresFailed as error:
         print(error, file=sys.stderr, flush=True)
         time.sleep(_RESTART_PAUSE_SECONDS)
-
-
-def _end(gateway: subprocess.Popen[bytes]) -> None:
-    gateway.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        gateway.wait(STOP_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(gateway.pid, signal.SIGKILL)  # whatever is left of arbiter and workers
-    gateway.wait()
 
 
 if __name__ == "__main__":

@@ -9,20 +9,19 @@ private function's own port is an operator, as behind the cloud's IAM. A plan th
 import argparse
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from local.balancer import Address, Balancer, UnknownRule, UrlMap
-from local.children import die_with_parent, keep_on_one_cpu
+from local import processes
+from local.balancer import Balancer, UnknownRule, UrlMap
+from local.processes import Address
 from local.serve import (
     CHECK_SECONDS,
     CannotServe,
@@ -39,9 +38,7 @@ from local.terraform import DOMAIN, Plan, PlanFailed, Terraform, TerraformUnavai
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 HOST = "127.0.0.1"
-START_SECONDS = 60.0
 STOP_SECONDS = 8.0
-_POLL_SECONDS = 0.02
 # What leads to the cloud's database, secrets and scheduler.
 NOT_HERE = {
     "CLEANUP_JOB",
@@ -90,13 +87,9 @@ class Function:
 
     def __init__(self, planned: PlannedFunction, environment: dict[str, str]) -> None:
         self.name = planned.name
-        self.address: Address = (HOST, _free_port())
-        self._environment = environment | {
-            "FUNCTION_TARGET": planned.entry_point,
-            "FUNCTION_SOURCE": str(FUNCTIONS / planned.entry_point / "main.py"),
-            "HOST": HOST,
-            "PORT": str(self.address[1]),
-        }
+        self.address: Address = (HOST, processes.free_port())
+        self._target = planned.entry_point
+        self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -104,25 +97,13 @@ class Function:
         return f"http://{HOST}:{self.address[1]}"
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "functions_framework"],
-            env=self._environment,
-            start_new_session=True,  # Ctrl-C is for us; requests under way are answered before the database ends
-            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - the balancer's threads hold no lock of ours
-        )
-        keep_on_one_cpu(self.process.pid)
+        source = FUNCTIONS / self._target / "main.py"
+        self.process = processes.start(self._target, source, self.address, self._environment, one_cpu=True)
 
     def wait_until_listening(self) -> None:
         """Raises CannotServe if it ends instead."""
-        deadline = time.monotonic() + START_SECONDS
-        while self.is_running() and time.monotonic() < deadline:
-            try:
-                socket.create_connection(self.address, 1).close()
-            except OSError:
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
-        raise CannotServe(f"{self.name} does not start; its messages are above")
+        if self.process is None or not processes.wait_until_listening(self.process, self.address):
+            raise CannotServe(f"{self.name} does not start; its messages are above")
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -132,15 +113,9 @@ class Function:
             self.process.terminate()
 
     def stop(self) -> None:
-        if self.process is None:
-            return
-        self.process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(STOP_SECONDS)
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)  # whatever is left of arbiter and workers
-        self.process.wait()
-        self.process = None
+        if self.process is not None:
+            processes.end(self.process, STOP_SECONDS)
+            self.process = None
 
 
 class Topology:
@@ -150,9 +125,6 @@ class Topology:
         self, plan: Plan, listen: Address, database_url: str, secrets: dict[str, str], **environment: str
     ) -> None:
         """`secrets` by their variables' names; a function gets those that it may read. Raises UnknownRule."""
-        functions = planned_functions(plan)
-        of_functions = {name for function in functions for name in function.secrets}
-        inherited = {name: value for name, value in os.environ.items() if name not in of_functions | NOT_HERE}
         planned = planned_functions(plan)
         of_the_cloud = NOT_HERE.union(*(function.secrets for function in planned))
         inherited = {name: value for name, value in os.environ.items() if name not in of_the_cloud}
@@ -264,13 +236,6 @@ def _plan(path: Path | None) -> Plan:
 
 def _secrets_of(plan: Plan) -> set[str]:
     return set().union(*(function.secrets for function in planned_functions(plan)))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

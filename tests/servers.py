@@ -2,11 +2,9 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,10 +14,10 @@ from typing import IO, Any
 import requests
 import yaml
 
+from local.processes import free_port, wait_until_listening
 from shared.data.pool import Database
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
-START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 CHAT_TOKEN_KEY = "signs the connection tokens of tests"
 
@@ -28,13 +26,6 @@ CHAT_TOKEN_KEY = "signs the connection tokens of tests"
 def manifest() -> dict[str, dict[str, Any]]:
     functions: dict[str, dict[str, Any]] = yaml.safe_load((FUNCTIONS / "manifest.yaml").read_text())["functions"]
     return functions
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server:
@@ -68,16 +59,7 @@ class Server:
             | environment,
             stdout=stdout,
         )
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                assert self.process.poll() is None, f"{name} did not start"
-                assert time.monotonic() < deadline, f"{name} does not listen"
-                time.sleep(0.02)
-            else:
-                return
+        assert wait_until_listening(self.process, ("127.0.0.1", self.port)), f"{name} did not start"
 
     def stop(self) -> int:
         self.process.terminate()

@@ -12,7 +12,8 @@ import pytest
 from local import canned_coach
 from local.hub_client import HubClient, HubFailed
 from local.model_server import ModelServer, Stall, Text
-from tests.servers import Servers, free_port
+from local.processes import free_port
+from tests.servers import Servers
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "a-web-key"

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from local.demo import STEPS
-from tests.servers import free_port
+from local.processes import free_port
 
 Answered = tuple[int, bytes]
 Responder = Callable[[str, str, bytes], Answered]  # method, path, body → status, content

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import requests
 
-from tests.servers import free_port
+from local.processes import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 WAIT_SECONDS = 30.0

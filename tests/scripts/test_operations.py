@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import migrations
+from local.processes import free_port
 from scripts import doctor, plan_review, release
 from shared.data import metric_buckets
 from shared.data.pool import Database
@@ -21,7 +22,7 @@ from shared.metrics import Bucket
 from tests.fake_google import FakeScheduler, FakeSecretManager
 from tests.scripts.fake_cloud import FakeCloud, FakeProject, needs_gcloud, run
 from tests.scripts.gcloud_stand_in import StandIn
-from tests.servers import Server, free_port
+from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTS = ROOT / "scripts"

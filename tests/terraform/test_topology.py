@@ -25,10 +25,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.balancer import Balancer, UnknownRule, UrlMap
+from local.processes import free_port
 from local.terraform import Plan
 from tests.hub_clients import Polling, Socket, frame, invocation, poll
 from tests.local.test_demo import run_demo
-from tests.servers import free_port, manifest
+from tests.servers import manifest
 from tests.terraform.planning import DOMAIN, ROOT
 from tests.users import User
 
