@@ -20,8 +20,6 @@ from bench.load import WrongAnswer, measure
 from bench.results import Results, Sample
 from bench.routes import CASES, Case, empty_requests, missing_routes
 from bench.servers import (
-    EMPTY,
-    GATEWAY,
     UPSERT_SCRIPT,
     UPSERT_TABLE,
     DidNotStart,
@@ -29,6 +27,8 @@ from bench.servers import (
     cpu_seconds,
     peak_memory_bytes,
     pgbench,
+    start_empty,
+    start_gateway,
 )
 from local.postgres import PostgresFailed
 from shared.data.pool import Database
@@ -99,9 +99,9 @@ def _start(started: ExitStack, seconds: float) -> Bench:
     script = database.folder / "upsert.sql"
     script.write_text(UPSERT_SCRIPT)
     inhabited = world.create(db, round(FASTEST * seconds))
-    gateway = Server("gateway", GATEWAY, database.url, one_cpu=True)
+    gateway = start_gateway(database.url)
     started.callback(gateway.stop)
-    empty = Server("empty", EMPTY, database.url, one_cpu=False)
+    empty = start_empty()
     started.callback(empty.stop)
     return Bench(database.url, database.pid, script, gateway, empty, inhabited)
 

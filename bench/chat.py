@@ -20,7 +20,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Request, TextMessage
 
 from bench.databases import measured_database
-from bench.servers import GATEWAY, Server, cpu_seconds
+from bench.servers import Server, cpu_seconds, start_gateway
 from local.model_server import ModelServer, Text
 
 TOKENS = 4_000
@@ -91,8 +91,8 @@ def main() -> None:
 
 @contextmanager
 def gateway(database_url: str, model: ModelServer, chat_limit: int) -> Iterator[Server]:
-    server = Server(
-        "gateway", GATEWAY, database_url, one_cpu=True,
+    server = start_gateway(
+        database_url,
         CHAT_LIMIT=str(chat_limit), THREADS=str(chat_limit + BESIDE_CHATS), CHAT_TURNS_PER_DAY="0",
         CHAT_TOKEN_KEY=secrets.token_hex(), WEB_AUTH_API_KEY=KEY, OPENAI_BASE_URL=model.base_url, LOG_LEVEL="ERROR",
     )  # fmt: skip

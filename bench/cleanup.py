@@ -17,7 +17,7 @@ from bench import world
 from bench.databases import measured_database
 from bench.load import measure
 from bench.routes import CASES
-from bench.servers import GATEWAY, Server
+from bench.servers import Server, start_gateway
 from shared.data.pool import Database
 
 CONCURRENCY = 4
@@ -47,7 +47,7 @@ def main() -> int:
         inhabited = world.create(db, 0)
         _fill(db, options.live, "90 days")
         _fill(db, options.expired, "-1 second")
-        gateway = Server("gateway", GATEWAY, database.url, one_cpu=True, CLEANUP_SECONDS="1500")
+        gateway = start_gateway(database.url, CLEANUP_SECONDS="1500")
         started.callback(gateway.stop)
         requests = next(case for case in CASES if str(case) == "PUT /event 1 KB").requests(inhabited)
         return _compare(gateway, requests)

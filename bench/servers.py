@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +13,7 @@ import psutil
 from local import processes
 from local.postgres import BIN, DATABASE, ROLE
 from local.processes import free_port
+from shared.settings import threads_with_chats
 
 ROOT = Path(__file__).parent.parent
 GATEWAY = ROOT / "functions" / "gateway" / "main.py"
@@ -34,13 +36,13 @@ class DidNotStart(Exception):
 class Server:
     """A function in functions-framework: gunicorn's arbiter and its workers."""
 
-    def __init__(self, name: str, source: Path, database_url: str, *, one_cpu: bool, **environment: str) -> None:
-        """Start it and wait until it listens. Raises DidNotStart. `one_cpu`: as `make serve` starts the gateway."""
+    def __init__(self, name: str, source: Path, environment: Mapping[str, str], *, one_cpu: bool) -> None:
+        """Start it and wait until it listens. Raises DidNotStart."""
         self.port = free_port()
         address = ("127.0.0.1", self.port)
-        settings = os.environ | {"DATABASE_URL": database_url, "ENVIRONMENT": "local"} | environment
+        environment = {**os.environ, **environment}
         quiet = subprocess.DEVNULL  # of a line for each request
-        self._process = processes.start(name, source, address, settings, one_cpu=one_cpu, stdout=quiet)
+        self._process = processes.start(name, source, address, environment, one_cpu=one_cpu, stdout=quiet)
         self.pid = self._process.pid
         if not processes.wait_until_listening(self._process, address):
             self.stop()
@@ -49,6 +51,17 @@ class Server:
     def stop(self) -> None:
         """End it, by force if it takes long."""
         processes.end(self._process, STOP_SECONDS)
+
+
+def start_gateway(database_url: str, **environment: str) -> Server:
+    """Start the gateway as `make serve` does, on one CPU and with threads for chats. Raises DidNotStart."""
+    served = {"DATABASE_URL": database_url, "ENVIRONMENT": "local", "THREADS": str(threads_with_chats())}
+    return Server("gateway", GATEWAY, served | environment, one_cpu=True)
+
+
+def start_empty() -> Server:
+    """Start the empty function, as functions-framework does by itself. Raises DidNotStart."""
+    return Server("empty", EMPTY, {}, one_cpu=False)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -21,7 +21,7 @@ from uuid import uuid4
 import psutil
 
 from bench.databases import measured_database
-from bench.servers import GATEWAY, Server
+from bench.servers import Server, start_gateway
 
 CLIENTS = 8
 OUTAGE_SECONDS = 5.0
@@ -168,7 +168,7 @@ def main() -> int:
     minutes = parser.parse_args().minutes
     with ExitStack() as started:
         database = started.enter_context(measured_database())
-        gateway = Server("gateway", GATEWAY, database.url, one_cpu=True)
+        gateway = start_gateway(database.url)
         started.callback(gateway.stop)
         seen = Seen()
         _join(_begin(gateway, seen, MEASURED_SECONDS, rate=None))
