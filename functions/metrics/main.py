@@ -20,7 +20,7 @@ family = Family("metrics")
 
 @family.route("GET", "/metrics", guard=operators.authorize)
 def get_metrics() -> Response | dict[str, object]:
-    writer.write()  # this instance's own, up to now
+    writer().write()  # this instance's own, up to now
     counts = metric_buckets.totals(database())
     if exposition.wants_json():
         return reports.totals(counts)
@@ -29,13 +29,13 @@ def get_metrics() -> Response | dict[str, object]:
 
 @family.route("GET", "/metrics/summary", guard=operators.authorize)
 def get_summary() -> dict[str, object]:
-    writer.write()
+    writer().write()
     return reports.summary(database(), reports.window(default="1h"))
 
 
 @family.route("GET", "/metrics/series", guard=operators.authorize)
 def get_series() -> dict[str, object]:
-    writer.write()
+    writer().write()
     return reports.series(database(), reports.window(default="1h"))
 
 

@@ -3,6 +3,7 @@
 handle → envelope or path → route → guard → body (size, JSON, fields) → handler → answer or problem → common headers
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +12,14 @@ from urllib.parse import unquote
 
 from flask import Request, Response
 
-from shared.errors import DatabaseUnavailable, InvalidRequest, MethodNotAllowed, ServiceError, UnknownPath
+from shared.errors import (
+    DatabaseUnavailable,
+    InvalidRequest,
+    InvalidSetting,
+    MethodNotAllowed,
+    ServiceError,
+    UnknownPath,
+)
 from shared.http import strict_json
 from shared.http.bodies import LARGEST_BODY_BYTES, SLACK_BYTES, closing, drain, read_body
 from shared.http.observing import Observation
@@ -19,6 +27,8 @@ from shared.http.problems import crash_response, problem_response
 from shared.http.responses import JsonText, allow_any_origin, compress, json_response, preflight
 from shared.http.schema import WireSchema
 from shared.settings import maintenance_settings
+
+log = logging.getLogger(__name__)
 
 CLOSES_CONNECTION = frozenset({413, 415})
 Handler = Callable[..., Any]
@@ -140,7 +150,11 @@ class Family:
 
     def handle(self, request: Request) -> Response:
         """Answer a request. Raises nothing."""
-        observation = Observation(self.name, request)
+        try:
+            observation = Observation(self.name, request)
+        except InvalidSetting as error:
+            log.log(logging.ERROR, "%s", error)  # on standard error, as long as there is no log
+            return problem_response(error)
         try:
             response = preflight(request) if request.method == "OPTIONS" else self._answer(request, observation)
         except ServiceError as error:

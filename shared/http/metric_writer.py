@@ -7,6 +7,7 @@ import atexit
 import logging
 import threading
 import time
+from functools import cache
 
 from shared.data import database, metric_buckets
 from shared.errors import ServiceError
@@ -23,42 +24,27 @@ PAUSE_SECONDS = 30.0  # after a failure
 class MetricWriter:
     """Safe to use from many threads; one writes at a time, nobody waits for another."""
 
-    def __init__(self) -> None:
+    def __init__(self, flush_seconds: float) -> None:
+        self._flush_seconds = flush_seconds
         self._lock = threading.Lock()
-        self._due_at: float | None = None  # None before the first request
+        self._due_at = time.monotonic() + flush_seconds
 
     def write_if_due(self) -> None:
         """Write if the last time is long enough ago. Raises nothing."""
-        if self._due_at is not None and time.monotonic() < self._due_at:
-            return
-        if self._lock.acquire(blocking=False):
+        if time.monotonic() >= self._due_at and self._lock.acquire(blocking=False):
             try:
-                if not self._begin():
-                    self._write()
+                self._write()
             finally:
                 self._lock.release()
 
     def write(self) -> None:
         """Write now. Raises nothing."""
         with self._lock:
-            self._begin()
             self._write()
-
-    def _begin(self) -> bool:
-        """Begin counting the time at the first request. Tell whether that was now."""
-        if self._due_at is not None:
-            return False
-        cpu = CpuMeter()
-        registry.gauge("liftlog_process_memory_percent", memory_percent)
-        registry.gauge("liftlog_process_cpu_percent", cpu.percent)
-        at_end(self.write)  # when SIGTERM comes, for the case that a request outlasts the process
-        atexit.register(self.write)  # after the last request; registered in the worker, else the arbiter would, too
-        self._due_at = time.monotonic() + metric_settings().flush_seconds
-        return True
 
     def _write(self) -> None:
         buckets = registry.buckets()
-        pause = metric_settings().flush_seconds
+        pause = self._flush_seconds
         if buckets:
             try:
                 metric_buckets.put(database(), registry.instance, buckets)
@@ -70,4 +56,13 @@ class MetricWriter:
         self._due_at = time.monotonic() + pause
 
 
-writer = MetricWriter()
+@cache
+def writer() -> MetricWriter:
+    """Return this process's writer, which counts its time from its first request on. Raises InvalidSetting."""
+    made = MetricWriter(metric_settings().flush_seconds)
+    cpu = CpuMeter()
+    registry.gauge("liftlog_process_memory_percent", memory_percent)
+    registry.gauge("liftlog_process_cpu_percent", cpu.percent)
+    at_end(made.write)  # when SIGTERM comes, for the case that a request outlasts the process
+    atexit.register(made.write)  # after the last request; registered in the worker, else the arbiter would, too
+    return made

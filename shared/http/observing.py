@@ -53,7 +53,9 @@ class Observation:
     """Of one request, from its first line to its answer."""
 
     def __init__(self, function: str, request: Request) -> None:
+        """Begin to observe. Raises InvalidSetting if what is seen cannot be kept as the settings say."""
         logs.start()
+        self._writer = writer()
         self._start = time.perf_counter()
         self._function = function
         self._request = request
@@ -71,7 +73,7 @@ class Observation:
         self._log(response, seconds)
         in_flight.change(-1)
         if not self._is_probe and response.status_code < SERVER_ERROR:
-            writer.write_if_due()
+            self._writer.write_if_due()
         logs.request_fields.reset(self._context)
 
     @property

@@ -22,6 +22,7 @@ from shared.errors import InvalidRequest, ServiceError, UnknownConnection, Unkno
 from shared.http import Family
 from shared.http.bodies import read_body
 from shared.http.family import plain_path
+from shared.http.metric_writer import writer
 from shared.http.problems import crash_response, problem_response
 from shared.http.responses import allow_any_origin, json_response
 from shared.settings import chat_settings
@@ -119,8 +120,9 @@ def _add_sockets(hubs: Mapping[str, Hub]) -> None:
 
 
 def _accept(hubs: Mapping[str, Hub], path: str) -> Response:
-    logs.start()
     try:
+        logs.start()
+        writer()  # no turn is to find out that it cannot be made
         _hold_socket(_hub(hubs, path))
     except ServiceError as error:
         response = problem_response(error)

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shared.http.metric_writer import writer
 from shared.metrics import registry
 from shared.signalr import protocol
 from shared.signalr.protocol import Cancel, Close, Invocation
@@ -148,7 +147,6 @@ class Hub:
             state, error = turn.state, FAULT
         log.info("turn played", extra=self._event(call, turn, time.monotonic() - began))
         registry.count("liftlog_chat_turns_total", hub=self.path, method=call.target)
-        writer.write_if_due()  # an instance that holds nothing but sockets has no requests that would do it
         completion = None if call.invocation_id is None else protocol.completion(call.invocation_id, error)
         return Outcome(state, completion)
 

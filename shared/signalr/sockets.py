@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from shared.http.ending import at_end
+from shared.http.metric_writer import writer
 from shared.signalr import protocol
 from shared.signalr.hubs import MAX_WAITING, TOO_MANY, Hub, InvalidCall, State, Turn, dispatch
 from shared.signalr.protocol import Invocation, ProtocolError, Splitter
@@ -100,6 +101,7 @@ class SocketConversation:
             if outcome.completion is not None:
                 self.send(outcome.completion)
             playing = self._next(playing, outcome.state)
+            writer().write_if_due()  # an instance that holds nothing but sockets has no requests that would do it
 
     def _next(self, played: Playing, state: State) -> Playing | None:
         with self._lock:

@@ -1,5 +1,6 @@
 """404 and 401 only when the database said so: whatever else goes wrong is a 503."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -83,6 +84,17 @@ def test_an_empty_database_is_a_503(new_database):
 def test_a_database_url_that_is_of_no_use_is_a_503(url):
     with Servers(url) as servers:
         assert_unavailable(Caller(servers, alone=False), UNKNOWN)
+
+
+@pytest.mark.parametrize("setting", ["LOG_LEVEL", "METRICS_FLUSH_SECONDS"])
+def test_a_setting_of_what_is_observed_that_is_of_no_use_is_a_503(database_url, setting, capfd):
+    nonsense: dict[str, Any] = {setting: "nonsense"}
+    with Servers(database_url, **nonsense) as servers:
+        answer = Caller(servers, alone=False)("POST", "/user/create", {})
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.json["type"] == "urn:liftlog:problem:not-configured"
+    assert setting in "".join(capfd.readouterr())
 
 
 def test_cut_connections_are_replaced_before_anything_is_sent(database_url):
