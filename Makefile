@@ -24,8 +24,8 @@ lint: $(READY) ## Check format, style, types, security, shell scripts and terraf
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m local.openapi --check
-	@$(BIN)/bandit -q -r functions shared migrations local bench scripts -c pyproject.toml
+	@$(BIN)/python -m docgen.openapi --check
+	@$(BIN)/bandit -q -r functions shared migrations local client rehearsal docgen bench scripts -c pyproject.toml
 	@$(BIN)/shellcheck .ci/run terraform/lint scripts/*.sh scripts/plan-review
 	@terraform/lint
 
@@ -34,13 +34,13 @@ format: $(READY) ## Bring the code into its format
 	@$(BIN)/ruff check --fix .
 
 demo: $(READY) ## Play the app's story against a running server (BASE_URL)
-	@$(BIN)/python -m local.demo
+	@$(BIN)/python -m client.demo
 
 chat: $(READY) ## Talk with the planner of a running server (BASE_URL); ARGS=--fake needs no server and no key
-	@$(BIN)/python -m local.chat $(ARGS)
+	@$(BIN)/python -m client.chat $(ARGS)
 
 topology: $(READY) ## Run production as Terraform plans it: a load balancer on PORT (8080), each function on its own; PLAN=plan.json
-	@exec $(BIN)/python -m local.topology $(PLAN)
+	@exec $(BIN)/python -m rehearsal.topology $(PLAN)
 
 migrate: $(READY) ## Bring the database (DATABASE_URL, or the embedded one) to the newest schema
 	@$(BIN)/python -m local.migrate
@@ -58,7 +58,7 @@ bench-chat: $(READY) ## Measure what the chat hubs cost beside the model, and wh
 	@$(BIN)/python -m bench.chat
 
 openapi: $(READY) ## Write docs/openapi.json from the routes and schemas
-	@$(BIN)/python -m local.openapi
+	@$(BIN)/python -m docgen.openapi
 
 bench: $(READY) ## Measure every route beside two yardsticks; prints a table
 	@$(BIN)/python -m bench $(ARGS)

@@ -21,7 +21,8 @@ from wsproto.events import AcceptConnection, Request, TextMessage
 
 from bench.databases import measured_database
 from bench.servers import Server, cpu_seconds, start_gateway
-from local.model_server import ModelServer, Text
+from client.model_server import ModelServer
+from client.scripted_answers import Text
 
 TOKENS = 4_000
 CHARACTERS_PER_TOKEN = 4

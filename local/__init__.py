@@ -1,1 +1,1 @@
-"""What a laptop needs: embedded PostgreSQL, the server around the gateway, the demo. Nothing of it is deployed."""
+"""What runs a server on a laptop: embedded PostgreSQL, the gateway, its secrets and backups. None is deployed."""

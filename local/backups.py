@@ -9,14 +9,14 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 import migrations
-from local.postgres import BIN, DataDirInUse, EmbeddedPostgres, PostgresFailed
+from local.databases import running_database
+from local.postgres import BIN, PostgresFailed
 from local.settings import local_settings
 from shared.data.pool import Database
 from shared.errors import DatabaseUnavailable, InvalidSetting
@@ -33,7 +33,8 @@ def main() -> int:
     """Do what the command line says. Return the exit status."""
     options = _options()
     try:
-        with _database_url() as url:
+        with ExitStack() as started:
+            url = running_database(local_settings(), started)
             if options.command == "backup":
                 back_up(url, options.file or _new_file())
             else:
@@ -145,25 +146,6 @@ def _with_name(url: str, name: str) -> str:
     parts = urlsplit(url)
     changed: SplitResult = parts._replace(path=f"/{name}")
     return urlunsplit(changed)
-
-
-@contextmanager
-def _database_url() -> Iterator[str]:
-    """Return the URL of DATABASE_URL or of the embedded database, which is started if it does not run."""
-    settings = local_settings()
-    if settings.database_url is not None:
-        yield settings.database_url
-        return
-    postgres = EmbeddedPostgres(settings.data_dir)
-    try:
-        postgres.start()
-    except DataDirInUse:  # by a server of ours, whose database is as good
-        yield postgres.url
-        return
-    try:
-        yield postgres.url
-    finally:
-        postgres.stop()
 
 
 def _new_file() -> Path:

@@ -4,7 +4,8 @@ import sys
 from contextlib import ExitStack
 
 import migrations
-from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
+from local.databases import own_database
+from local.postgres import DataDirInUse, PostgresFailed
 from local.settings import local_settings
 from shared.errors import DatabaseUnavailable, InvalidSetting
 
@@ -13,13 +14,8 @@ def main() -> int:
     """Migrate, and say from where to where. Return the exit status."""
     try:
         settings = local_settings()
-        url = settings.database_url
         with ExitStack() as started:
-            if url is None:
-                postgres = EmbeddedPostgres(settings.data_dir)
-                started.callback(postgres.stop)
-                postgres.start()
-                url = postgres.url
+            url, _ = own_database(settings, started)
             before, after = migrations.upgrade(url, rate_limit_url=settings.rate_limit_database_url)
     except (InvalidSetting, DataDirInUse, PostgresFailed, DatabaseUnavailable, migrations.MigrationBusy) as error:
         print(f"make migrate: {error}", file=sys.stderr)

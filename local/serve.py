@@ -5,66 +5,38 @@ the gateway dies the server ends.
 """
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from urllib.error import URLError
 
-import migrations
 from local import processes
-from local.children import die_with_parent
-from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
-from local.secrets import CHAT_KEY, WEB_KEY, kept_secret
-from local.settings import LocalSettings, local_settings
-from migrations import MigrationBusy
-from shared.errors import DatabaseUnavailable, InvalidSetting
+from local.postgres import EmbeddedPostgres
+from local.server import (
+    CHECK_SECONDS,
+    CannotServe,
+    Cleaner,
+    base_url,
+    local_secrets,
+    revive,
+    run,
+    start_database,
+    wait_for_port,
+)
+from local.settings import LocalSettings
 from shared.settings import chat_settings, threads_with_chats
 
 GATEWAY = Path(__file__).parent.parent / "functions" / "gateway" / "main.py"
 START_SECONDS = 60.0
 STOP_SECONDS = 4.0  # for requests under way; the database then takes up to 3 s more
-PORT_WAIT_SECONDS = 5.0  # a gateway that was killed a moment ago may still be letting go
-CLEANUP_SECONDS = 3600.0
-CHECK_SECONDS = 0.2
-_RESTART_PAUSE_SECONDS = 1.0
-
-
-class Stopping(BaseException):
-    """SIGTERM or Ctrl-C has arrived."""
-
-
-class CannotServe(Exception):
-    """The server cannot start, or cannot go on; the message says why."""
 
 
 def main() -> int:
     """Serve until a signal comes. Return the exit status."""
     return run("make serve", _serve)
-
-
-def run(command: str, serve: Callable[[LocalSettings, ExitStack], None]) -> int:
-    """Serve until a signal comes, and end what `serve` has started, the last first. Return the exit status."""
-    status = 0
-    with ExitStack() as started:
-        try:
-            _on_signals(_stop)
-            serve(local_settings(), started)
-        except Stopping:
-            pass
-        except (CannotServe, InvalidSetting, DataDirInUse, PostgresFailed, DatabaseUnavailable, MigrationBusy) as error:
-            print(f"{command}: {error}", file=sys.stderr, flush=True)
-            status = 1
-        finally:
-            _on_signals(_ignore)
-    _on_signals(signal.SIG_IGN)  # the interpreter gives up our handlers before it ends
-    return status
 
 
 def _serve(settings: LocalSettings, started: ExitStack) -> None:
@@ -77,63 +49,6 @@ def _serve(settings: LocalSettings, started: ExitStack) -> None:
     _wait_for_answer(settings, gateway)
     print(f"LiftLog answers on {base_url(settings)} (Ctrl-C ends it)", flush=True)
     _watch(gateway, postgres, Cleaner(base_url(settings)))
-
-
-def start_database(settings: LocalSettings, started: ExitStack) -> tuple[str, EmbeddedPostgres | None]:
-    """Return the URL of the database in its newest schema, and the server if it is the embedded one."""
-    url, postgres = settings.database_url, None
-    if url is None:
-        postgres = EmbeddedPostgres(settings.data_dir)
-        started.callback(postgres.stop)
-        postgres.start()
-        url = postgres.url
-    migrations.upgrade(url, rate_limit_url=settings.rate_limit_database_url)
-    return url, postgres
-
-
-def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, handler)
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    _on_signals(_ignore)  # one is enough: `make` and its terminal send each of theirs
-    raise Stopping
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """The end has begun, and ends by itself."""
-
-
-def base_url(settings: LocalSettings) -> str:
-    """Return where the server answers."""
-    host = "localhost" if settings.host.startswith(("127.", "0.", "::")) else settings.host  # also "any address"
-    return f"http://{host}:{settings.port}"
-
-
-def wait_for_port(settings: LocalSettings) -> None:
-    """Wait until nobody else listens on the port. Raises CannotServe if somebody goes on."""
-    deadline = time.monotonic() + PORT_WAIT_SECONDS
-    while True:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((settings.host, settings.port))
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise CannotServe(f"cannot listen on port {settings.port}: {error.strerror}; set PORT") from None
-            else:
-                return
-        time.sleep(CHECK_SECONDS)
-
-
-def local_secrets(settings: LocalSettings) -> dict[str, str]:
-    """Return the secrets that a local installation makes for itself unless it is given them. Raises CannotServe."""
-    kept = {"CHAT_TOKEN_KEY": CHAT_KEY, "WEB_AUTH_API_KEY": WEB_KEY}
-    try:
-        return {name: os.environ.get(name) or kept_secret(settings.data_dir, file) for name, file in kept.items()}
-    except OSError as error:
-        raise CannotServe(f"cannot use DATA_DIR {settings.data_dir}: {error.strerror}") from None
 
 
 def _start_gateway(settings: LocalSettings, database_url: str, secrets: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -158,27 +73,6 @@ def _wait_for_answer(settings: LocalSettings, gateway: subprocess.Popen[bytes]) 
     raise CannotServe("the gateway does not answer; its messages are above")
 
 
-class Cleaner:
-    """Calls the cleanup once an hour, as Cloud Scheduler does in the cloud, in a process of its own."""
-
-    def __init__(self, base_url: str) -> None:
-        self._environment = {**os.environ, "BASE_URL": base_url}
-        self._due_at = time.monotonic() + CLEANUP_SECONDS
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def clean_if_due(self) -> None:
-        """Begin a run if it is time, and the last one is over."""
-        if time.monotonic() < self._due_at or (self._process is not None and self._process.poll() is None):
-            return
-        self._due_at = time.monotonic() + CLEANUP_SECONDS
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "local.cleanup"],
-            env=self._environment,
-            stdout=subprocess.DEVNULL,  # what it does is in the gateway's log, too
-            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
-        )
-
-
 def _watch(gateway: subprocess.Popen[bytes], postgres: EmbeddedPostgres | None, cleaner: Cleaner) -> None:
     """Return never: start the database again whenever it dies. Raises CannotServe when the gateway has died."""
     while gateway.poll() is None:
@@ -186,18 +80,6 @@ def _watch(gateway: subprocess.Popen[bytes], postgres: EmbeddedPostgres | None, 
         revive(postgres)
         time.sleep(CHECK_SECONDS)
     raise CannotServe(f"the gateway ended with status {gateway.returncode}")
-
-
-def revive(postgres: EmbeddedPostgres | None) -> None:
-    """Start the embedded database again if it has died."""
-    if postgres is None or postgres.is_running():
-        return
-    print("The embedded database died; starting it again", file=sys.stderr, flush=True)
-    try:
-        postgres.start()
-    except PostgresFailed as error:
-        print(error, file=sys.stderr, flush=True)
-        time.sleep(_RESTART_PAUSE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -27,39 +27,6 @@ class LocalSettings:
     rate_limit_database_url: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """Which running server the demo, the chat and the cleanup talk to, and as whom.
-
-    BASE_URL                  address of the server; default http://localhost:8080
-    OPERATOR_TOKEN            the server's, for the private routes
-    """
-
-    base_url: str
-    operator_token: str
-
-
-@dataclass(frozen=True, slots=True)
-class TerraformSettings:
-    """Which terraform plans.
-
-    TERRAFORM                 the CLI: its name, or a path from the repository's root; default terraform
-    """
-
-    cli: str
-
-
-def terraform_settings() -> TerraformSettings:
-    """Read which terraform plans from the environment."""
-    return TerraformSettings(os.environ.get("TERRAFORM") or "terraform")
-
-
-def client_settings() -> ClientSettings:
-    """Read where the server is from the environment."""
-    base_url = (os.environ.get("BASE_URL") or "http://localhost:8080").rstrip("/")
-    return ClientSettings(base_url, os.environ.get("OPERATOR_TOKEN", ""))
-
-
 def local_settings() -> LocalSettings:
     """Read the settings from the environment. Raises InvalidSetting."""
     port = os.environ.get("PORT") or "8080"
@@ -72,3 +39,21 @@ def local_settings() -> LocalSettings:
         database_url=os.environ.get("DATABASE_URL") or None,
         rate_limit_database_url=os.environ.get("RATE_LIMIT_DATABASE_URL") or None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Which running server the demo, the chat and the cleanup talk to, and as whom.
+
+    BASE_URL                  address of the server; default http://localhost:8080
+    OPERATOR_TOKEN            the server's, for the private routes
+    """
+
+    base_url: str
+    operator_token: str
+
+
+def client_settings() -> ClientSettings:
+    """Read where the server is from the environment."""
+    base_url = (os.environ.get("BASE_URL") or "http://localhost:8080").rstrip("/")
+    return ClientSettings(base_url, os.environ.get("OPERATOR_TOKEN", ""))

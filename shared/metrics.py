@@ -58,10 +58,6 @@ class Registry:
         """Add to a counter."""
         self.add({series(name, **labels): amount})
 
-    def observe(self, name: str, seconds: float, **labels: str) -> None:
-        """Add a duration to a histogram: `…_bucket` of the least bound that holds it, `…_sum`, `…_count`."""
-        self.add(observation(name, seconds, **labels))
-
     def add(self, counts: dict[str, float]) -> None:
         """Add to several series at once."""
         minute = int(self._clock()) // MINUTE_SECONDS * MINUTE_SECONDS

@@ -15,9 +15,9 @@ from uuid import uuid4
 import pytest
 
 import migrations
-from local.model_server import ModelServer
+from client.model_server import ModelServer
 from local.postgres import EmbeddedPostgres
-from local.topology import Topology
+from rehearsal.topology import Topology
 from shared.data.pool import Database
 from tests.servers import CHAT_TOKEN_KEY, Answer, Caller, Servers
 from tests.terraform.planning import DOMAIN, Plan, Terraform

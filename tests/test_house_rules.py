@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 FAMILIES = sorted(path.parent.name for path in ROOT.glob("functions/*/main.py"))
+NOT_DEPLOYED = ("local", "client", "rehearsal", "docgen", "bench", "scripts", "tests")
 SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\s+\w", re.ASCII)
 
 
@@ -35,13 +36,13 @@ def test_a_family_imports_shared_and_itself_and_no_sql(family):
         for module in imports_of(path):
             if module.startswith("functions."):
                 assert f"{module}.".startswith(f"functions.{family}."), f"{path} imports {module}"
-            assert not module.startswith(("local", "bench", "tests")), f"{path} imports {module}"
+            assert not module.startswith(NOT_DEPLOYED), f"{path} imports {module}"
         assert not SQL.search(path.read_text()), f"{path} holds SQL"
 
 
 def test_shared_imports_no_family():
     for path in sources("shared", "migrations"):
-        assert not any(module.startswith(("functions", "local", "bench", "tests")) for module in imports_of(path)), path
+        assert not any(module.startswith(("functions", *NOT_DEPLOYED)) for module in imports_of(path)), path
 
 
 def test_data_knows_no_http_and_only_settings_read_the_environment():
@@ -53,7 +54,7 @@ def test_data_knows_no_http_and_only_settings_read_the_environment():
 
 
 def test_every_setting_is_documented_where_it_is_read_and_in_the_documentation():
-    for path in ("shared/settings.py", "local/settings.py"):
+    for path in ("shared/settings.py", "local/settings.py", "rehearsal/settings.py"):
         text = (ROOT / path).read_text()
         read = set(re.findall(r'"([A-Z][A-Z_]{3,})"', text))
         assert read

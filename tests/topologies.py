@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from subprocess import Popen
 from typing import Any
 
-from local.topology import Topology
+from rehearsal.topology import Topology
 from tests.servers import Caller, Servers, family_of
 
 

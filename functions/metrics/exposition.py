@@ -56,32 +56,15 @@ class _Metrics(Collector):
         self._gauges = list(summaries.samples(gauges))
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._counters()
+        yield from _families(CounterMetricFamily, [sample for sample in self._samples if not _is_duration(sample)])
         yield self._durations()
-        for name in sorted({sample.name for sample in self._gauges}):
-            taken = [sample for sample in self._gauges if sample.name == name]
-            metric = GaugeMetricFamily(name, HELP.get(name, name), labels=sorted(taken[0].labels))
-            for sample in taken:
-                metric.add_metric([value for _, value in sorted(sample.labels.items())], sample.value)
-            yield metric
-
-    def _counters(self) -> Iterator[Metric]:
-        by_name: dict[str, list[summaries.Sample]] = defaultdict(list)
-        for sample in self._samples:
-            if not sample.name.startswith(summaries.DURATION):
-                by_name[sample.name].append(sample)
-        for name, taken in sorted(by_name.items()):
-            labels = sorted(taken[0].labels)
-            metric = CounterMetricFamily(name, HELP.get(name, name), labels=labels)
-            for sample in taken:
-                metric.add_metric([sample.labels[label] for label in labels], sample.value)
-            yield metric
+        yield from _families(GaugeMetricFamily, self._gauges)
 
     def _durations(self) -> Metric:
         labels = ["function", "method", "route"]
         found: dict[tuple[str, ...], summaries.Latencies] = defaultdict(summaries.Latencies)
         for sample in self._samples:
-            if sample.name.startswith(summaries.DURATION):
+            if _is_duration(sample):
                 found[tuple(sample.labels[label] for label in labels)].add(sample)
         metric = HistogramMetricFamily(summaries.DURATION, HELP[summaries.DURATION], labels=labels)
         for values, histogram in sorted(found.items()):
@@ -91,3 +74,19 @@ class _Metrics(Collector):
                 buckets.append((bound, below))
             metric.add_metric(values, buckets, histogram.sum_seconds)
         return metric
+
+
+def _is_duration(sample: summaries.Sample) -> bool:
+    return sample.name.startswith(summaries.DURATION)
+
+
+def _families(kind: type[CounterMetricFamily | GaugeMetricFamily], samples: list[summaries.Sample]) -> Iterator[Metric]:
+    by_name: dict[str, list[summaries.Sample]] = defaultdict(list)
+    for sample in samples:
+        by_name[sample.name].append(sample)
+    for name, taken in sorted(by_name.items()):
+        labels = sorted(taken[0].labels)
+        metric = kind(name, HELP.get(name, name), labels=labels)
+        for sample in taken:
+            metric.add_metric([sample.labels[label] for label in labels], sample.value)
+        yield metric

@@ -1,5 +1,6 @@
 """The JSON of the metrics: totals, the summary of a window, and the same figures step by step."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from flask import request
 
 from functions.metrics import summaries
+from functions.metrics.summaries import Sample
 from shared.data import metric_buckets
 from shared.data.metric_buckets import CONNECTIONS, Step
 from shared.data.pool import Database
@@ -47,32 +49,18 @@ def window(*, default: str) -> Window:
 def totals(counts: dict[str, float]) -> dict[str, Any]:
     """Return what was counted since the service began."""
     taken = list(summaries.samples(counts))
-    codes = summaries.status_codes(taken)
-    return {
-        "total_requests": sum(codes.values()),
-        "total_errors": sum(n for code, n in codes.items() if int(code) >= summaries.CLIENT_ERROR),
-        "status_codes": codes,
-        "endpoints": summaries.endpoints(taken),
-    }
+    return _sums(taken) | {"endpoints": summaries.endpoints(taken)}
 
 
 def summary(db: Database, asked: Window) -> dict[str, Any]:
     """Return the figures of a window, and the state of each service level that can be told from them."""
     steps = metric_buckets.list_steps(db, asked.length, asked.step)
-    counts: dict[str, float] = {}
-    for step in steps:
-        for name, value in step.counts.items():
-            counts[name] = counts.get(name, 0) + value
-    if asked.name == "all":
-        counts = metric_buckets.totals(db)
+    counts = metric_buckets.totals(db) if asked is WINDOWS["all"] else _together(steps)
     taken = list(summaries.samples(counts))
-    codes = summaries.status_codes(taken)
-    figures = _figures(counts, asked.length) | _gauges(steps[-1] if steps else None)
+    figures = _figures(taken, asked.length) | _gauges(steps[-1] if steps else None)
     slowest = max(summaries.endpoints(taken).items(), key=lambda item: item[1]["avg_duration_ms"], default=None)
     return {
-        "total_requests": sum(codes.values()),
-        "total_errors": sum(n for code, n in codes.items() if int(code) >= summaries.CLIENT_ERROR),
-        "status_codes": codes,
+        **_sums(taken),
         "slowest_endpoint": slowest and {"endpoint": slowest[0], "avg_duration_ms": slowest[1]["avg_duration_ms"]},
         **figures,
         "window_seconds": int(asked.length.total_seconds()),
@@ -88,16 +76,33 @@ def series(db: Database, asked: Window) -> dict[str, Any]:
         "window_seconds": int(asked.length.total_seconds()),
         "step_seconds": int(asked.step.total_seconds()),
         "steps": [
-            {"start": int(step.start.timestamp()), **_figures(step.counts, asked.step), **_gauges(step)}
+            {
+                "start": int(step.start.timestamp()),
+                **_figures(list(summaries.samples(step.counts)), asked.step),
+                **_gauges(step),
+            }
             for step in steps
         ],
     }
 
 
-def _figures(counts: dict[str, float], length: timedelta) -> dict[str, float]:
-    taken = list(summaries.samples(counts))
+def _together(steps: list[Step]) -> dict[str, float]:
+    counts: dict[str, float] = defaultdict(float)
+    for step in steps:
+        for name, value in step.counts.items():
+            counts[name] += value
+    return counts
+
+
+def _sums(taken: list[Sample]) -> dict[str, Any]:
     codes = summaries.status_codes(taken)
-    histogram = summaries.latencies(taken, for_service_levels=True)
+    errors = sum(n for code, n in codes.items() if int(code) >= summaries.CLIENT_ERROR)
+    return {"total_requests": sum(codes.values()), "total_errors": errors, "status_codes": codes}
+
+
+def _figures(taken: list[Sample], length: timedelta) -> dict[str, float]:
+    codes = summaries.status_codes(taken)
+    histogram = summaries.latencies(taken)
     return {
         "requests_per_second": round(sum(codes.values()) / length.total_seconds(), 3),
         "error_rate_percent": round(summaries.error_rate_percent(codes), 3),

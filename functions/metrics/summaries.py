@@ -67,13 +67,11 @@ def samples(counts: Mapping[str, float]) -> Iterator[Sample]:
             yield Sample(match[1], dict(_LABEL.findall(match[2] or "")), value)
 
 
-def latencies(taken: Iterable[Sample], *, for_service_levels: bool) -> Latencies:
-    """Add up the histograms of all routes, for service levels without those that wait for a language model."""
+def latencies(taken: Iterable[Sample]) -> Latencies:
+    """Add up the histograms of the routes that the service levels are about: not those that wait for a model."""
     total = Latencies()
     for sample in taken:
-        if sample.name.startswith(DURATION) and not (
-            for_service_levels and sample.labels["function"] in NOT_IN_LATENCY
-        ):
+        if sample.name.startswith(DURATION) and sample.labels["function"] not in NOT_IN_LATENCY:
             total.add(sample)
     return total
 

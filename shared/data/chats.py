@@ -19,7 +19,6 @@ from shared.data.pool import Database
 from shared.errors import UnknownConnection
 
 NEWS, ORDERS = "chat_news", "chat_orders"
-OPEN, CLOSING, ENDED = "open", "closing", "ended"
 PLAYER_SILENCE_SECONDS = 30  # of an instance that died in the middle of a turn
 STALE_SECONDS = 3600
 
@@ -296,11 +295,10 @@ def end(db: Database, chat_id: UUID) -> bool:
 
 def count_stale(db: Database) -> int:
     """Return how many chats nobody has polled for an hour."""
-    row = db.row(
+    return db.count(
         "SELECT count(*) FROM chats WHERE seen_at < clock_timestamp() - CAST(:seconds AS int) * interval '1 second'",
-        repeatable=True, seconds=STALE_SECONDS,
-    )  # fmt: skip
-    return int(row[0]) if row else 0
+        seconds=STALE_SECONDS,
+    )
 
 
 def delete_stale(db: Database, limit: int) -> int:

@@ -153,13 +153,12 @@ def _as_json(requests: Sequence[FeedRequest]) -> str:
 
 def count_expired(db: Database, retention: timedelta) -> int:
     """Return how many events have expired and were stored at least `retention` ago."""
-    row = db.row(
+    return db.count(
         """
         SELECT count(*) FROM user_events WHERE expiry <= now() AND timestamp <= now() - CAST(:retention AS interval)
         """,
-        repeatable=True, retention=retention,
-    )  # fmt: skip
-    return int(row[0]) if row else 0
+        retention=retention,
+    )
 
 
 def delete_expired(db: Database, retention: timedelta, limit: int) -> int:

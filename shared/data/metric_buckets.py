@@ -115,26 +115,25 @@ def retire(db: Database, *, older_than: timedelta, limit: int) -> int:
 
 def count_foldable(db: Database, older_than: timedelta) -> int:
     """Return how many rows `fold` would add up."""
-    row = db.row(
+    return db.count(
         """
         SELECT count(*) FROM metric_buckets
         WHERE start > '-infinity' AND start < now() - CAST(:older_than AS interval) AND instance <> :folded
         """,
-        repeatable=True, older_than=older_than, folded=FOLDED,
-    )  # fmt: skip
-    return int(row[0]) if row else 0
+        older_than=older_than,
+        folded=FOLDED,
+    )
 
 
 def count_retirable(db: Database, older_than: timedelta) -> int:
     """Return how many rows `retire` would add up."""
-    row = db.row(
+    return db.count(
         """
         SELECT count(*) FROM metric_buckets
         WHERE start > '-infinity' AND start < now() - CAST(:older_than AS interval)
         """,
-        repeatable=True, older_than=older_than,
-    )  # fmt: skip
-    return int(row[0]) if row else 0
+        older_than=older_than,
+    )
 
 
 def _merge(db: Database, unit: str | None, older_than: timedelta, limit: int) -> int:

@@ -56,6 +56,11 @@ class Database:
         except _Broken as error:
             raise DatabaseUnavailable("connection lost twice") from error
 
+    def count(self, statement: str, /, **parameters: Any) -> int:
+        """Run a statement that only reads, and whose one row is one number. See `rows`."""
+        ((number,),) = self.rows(statement, repeatable=True, **parameters)
+        return int(number)
+
     @property
     def in_use(self) -> int:
         """How many connections run a statement now."""

@@ -54,14 +54,12 @@ def consume(db: Database, key: str, limit: int) -> None:
 
 def count_stale(db: Database) -> int:
     """Return how many tokens made no request in the last 24 hours."""
-    row = db.row(
+    return db.count(
         """
         SELECT count(*) FROM rate_limit_consumptions
         WHERE NOT EXISTS (SELECT FROM unnest(requests) AS instant WHERE instant > now() - interval '24 hours')
-        """,
-        repeatable=True,
+        """
     )
-    return int(row[0]) if row else 0
 
 
 def delete_stale(db: Database, limit: int) -> int:

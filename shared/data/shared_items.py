@@ -78,8 +78,7 @@ def get(db: Database, item_id: str) -> str:
 
 def count_expired(db: Database) -> int:
     """Return how many items have expired."""
-    row = db.row("SELECT count(*) FROM shared_items WHERE expiry <= now()", repeatable=True)
-    return int(row[0]) if row else 0
+    return db.count("SELECT count(*) FROM shared_items WHERE expiry <= now()")
 
 
 def delete_expired(db: Database, limit: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.model_server import ModelServer
+from client.model_server import ModelServer
 from tests.hub_clients import Driver
 from tests.servers import Server
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client.model_server import ModelServer
+from client.scripted_answers import Finish, HttpError, Raw, Refusal, Stall, Text
 from functions.ai.schemas import PlanSession, PlanWorkout
-from local.model_server import Finish, HttpError, ModelServer, Raw, Refusal, Stall, Text
 from shared.errors import InvalidRequest
 from tests.functions.test_fuzz import BOUNDED, JSON, paths_of, replaced
 from tests.plans import plan_v1

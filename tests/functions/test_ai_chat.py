@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.model_server import HttpError, Stall, Text, ToolCall
+from client.scripted_answers import HttpError, Stall, Text, ToolCall
 from shared.data import metric_buckets
 from shared.metrics import series
 from tests.hub_clients import Driver, poll

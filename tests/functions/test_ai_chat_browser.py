@@ -9,7 +9,7 @@ from queue import Queue
 
 import pytest
 
-from local.model_server import Text
+from client.scripted_answers import Text
 from tests.browsers import chromium
 from tests.hub_clients import FOLDER, require_node
 

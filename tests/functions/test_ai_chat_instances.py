@@ -13,7 +13,7 @@ import pytest
 import requests
 
 import migrations
-from local.model_server import Stall, Text
+from client.scripted_answers import Stall, Text
 from shared.data import chats
 from shared.data.pool import Database
 from tests.hub_clients import (

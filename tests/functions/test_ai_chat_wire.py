@@ -8,7 +8,7 @@ import pytest
 import requests
 import simple_websocket
 
-from local.model_server import Stall, Text
+from client.scripted_answers import Stall, Text
 from shared.signalr import tickets
 from shared.signalr.tickets import Ticket
 from tests.hub_clients import (

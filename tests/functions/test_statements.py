@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from local.model_server import ModelServer, Text
+from client.model_server import ModelServer
+from client.scripted_answers import Text
 from tests.plans import plan_v1
 from tests.postgres_proxy import PostgresProxy
 from tests.servers import Caller, Servers, manifest

@@ -7,19 +7,10 @@ from itertools import pairwise
 
 import pytest
 
+from client.model_server import ModelServer
+from client.scripted_answers import Disconnect, Finish, HttpError, Raw, Refusal, Stall, Text, ToolCall
 from functions.ai_chat import histories, plans, turns
 from functions.ai_chat.turns import Cancelled, introduction
-from local.model_server import (
-    Disconnect,
-    Finish,
-    HttpError,
-    ModelServer,
-    Raw,
-    Refusal,
-    Stall,
-    Text,
-    ToolCall,
-)
 from shared.ai import model
 from shared.settings import model_settings
 from tests.plans import plan, plan_v1, weighted

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local import serve
+from local import server
 from shared.data import cleanup_runs
 from shared.data.pool import Database
 from tests.servers import Servers
@@ -54,8 +54,8 @@ def test_nobody_there_is_said_in_one_line():
 def test_the_development_server_calls_it_at_its_time(url, monkeypatch):
     db = Database(url, 1, 30)
     with Servers(url, ENVIRONMENT="local") as servers:
-        monkeypatch.setattr(serve, "CLEANUP_SECONDS", 0.0)
-        cleaner = serve.Cleaner(servers["gateway"].url)
+        monkeypatch.setattr(server, "CLEANUP_SECONDS", 0.0)
+        cleaner = server.Cleaner(servers["gateway"].url)
         cleaner.clean_if_due()
         deadline = time.monotonic() + 30
         while not cleanup_runs.list_recent(db, 1):
@@ -67,7 +67,7 @@ def test_the_development_server_calls_it_at_its_time(url, monkeypatch):
 
 
 def test_it_waits_for_its_time(monkeypatch):
-    monkeypatch.setattr(serve, "CLEANUP_SECONDS", 3600.0)
-    cleaner = serve.Cleaner("http://127.0.0.1:1")
+    monkeypatch.setattr(server, "CLEANUP_SECONDS", 3600.0)
+    cleaner = server.Cleaner("http://127.0.0.1:1")
     cleaner.clean_if_due()
     assert cleaner._process is None

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from local.model_server import Disconnect, Finish, HttpError, ModelServer, Raw, Stall, Text, ToolCall
-from local.model_server import Refusal as ScriptedRefusal
+from client.model_server import ModelServer
+from client.scripted_answers import Disconnect, Finish, HttpError, Raw, Stall, Text, ToolCall
+from client.scripted_answers import Refusal as ScriptedRefusal
 from shared.ai.breaker import Breaker, Counts, State
 from shared.ai.endpoint import MAX_OUTPUT_CHARACTERS
 from shared.ai.model import Model, Question

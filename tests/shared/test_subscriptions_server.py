@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from local.model_server import ModelServer
+from client.model_server import ModelServer
 from tests import stores as fake
 from tests.servers import Servers
 from tests.stores import ENTITLEMENT, HOUR, Stores, customer, ends_in, purchase, receipt

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from local import terraform
-from local.terraform import DOMAIN, PROJECT, REGION, ROOT, Plan, TerraformUnavailable
-from local.terraform import EXAMPLE as BASICS
+from rehearsal import terraform
+from rehearsal.terraform import DOMAIN, PROJECT, REGION, ROOT, Plan, TerraformUnavailable
+from rehearsal.terraform import EXAMPLE as BASICS
 
 __all__ = ["BASICS", "DOMAIN", "PROJECT", "REGION", "ROOT", "Plan", "Terraform"]
 

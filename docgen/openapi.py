@@ -268,7 +268,7 @@ def _security_schemes() -> Json:
 
 def main() -> int:
     """Write the description, or tell whether the one that is there is stale. Return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m local.openapi", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m docgen.openapi", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; status 1 if docs/openapi.json is stale")
     options = parser.parse_args()
     text = json.dumps(describe(), indent=2, ensure_ascii=False) + "\n"

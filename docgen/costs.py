@@ -1,6 +1,6 @@
 """What the service costs each month, from the manifest and the sizes in terraform/; writes the tables of docs/costs.md.
 
-.venv/bin/python -m local.costs
+.venv/bin/python -m docgen.costs
 """
 
 import re
@@ -66,7 +66,7 @@ PRICES = {
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What terraform makes of an environment; tests/test_costs.py compares it with the plan."""
+    """What terraform makes of an environment; tests/docgen/test_costs.py compares it with the plan."""
 
     environment: str
     database_tier: str

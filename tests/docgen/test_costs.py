@@ -1,15 +1,15 @@
-"""docs/costs.md holds what local/costs.py computes, from sizes that a plan really has."""
+"""docs/costs.md holds what docgen/costs.py computes, from sizes that a plan really has."""
 
 import pytest
 
-from local import costs
-from local.costs import PRODUCTION, STAGING
+from docgen import costs
+from docgen.costs import PRODUCTION, STAGING
 from tests.servers import manifest
 
 
 def test_the_page_is_what_the_script_computes():
     page = costs.PAGE.read_text()
-    assert page == costs.filled(page), "docs/costs.md is stale: .venv/bin/python -m local.costs"
+    assert page == costs.filled(page), "docs/costs.md is stale: .venv/bin/python -m docgen.costs"
 
 
 @pytest.mark.parametrize("size", [STAGING, PRODUCTION], ids=lambda size: size.environment)

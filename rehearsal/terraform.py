@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from local.settings import terraform_settings
+from rehearsal.settings import terraform_settings
 
 ROOT = Path(__file__).parent.parent
 PROJECT, REGION = "liftlog-example", "us-central1"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.demo import STEPS
+from client.demo import STEPS
 from local.processes import free_port
 
 Answered = tuple[int, bytes]
@@ -22,7 +22,7 @@ Responder = Callable[[str, str, bytes], Answered]  # method, path, body → stat
 
 def run_demo(base_url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "local.demo"],
+        [sys.executable, "-m", "client.demo"],
         env=os.environ | {"BASE_URL": base_url},
         capture_output=True,
         text=True,

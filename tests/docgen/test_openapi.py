@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from local import openapi
+from docgen import openapi
 from tests.browsers import look
 from tests.servers import Caller, manifest
 from tests.users import EPOCH, User
@@ -37,7 +37,7 @@ def test_the_command_notices_that_it_is_stale(monkeypatch, tmp_path, capsys):
 
 def test_lint_checks_it():
     printed = subprocess.run(["make", "-n", "lint"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "-m local.openapi --check" in printed
+    assert "-m docgen.openapi --check" in printed
 
 
 def test_every_route_is_in_it_with_its_answers():

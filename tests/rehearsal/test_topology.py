@@ -24,11 +24,12 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.balancer import Balancer, UnknownRule, UrlMap
 from local.processes import free_port
-from local.terraform import Plan
+from rehearsal.balancer import Balancer
+from rehearsal.terraform import Plan
+from rehearsal.url_map import UnknownRule, UrlMap
+from tests.client.test_demo import run_demo
 from tests.hub_clients import Polling, Socket, frame, invocation, poll
-from tests.local.test_demo import run_demo
 from tests.servers import manifest
 from tests.terraform.planning import DOMAIN, ROOT
 from tests.users import User
@@ -419,7 +420,7 @@ def test_without_an_abort_there_is_still_nobody_to_answer(production):
 @contextmanager
 def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.topology", *arguments],
+        [sys.executable, "-m", "rehearsal.topology", *arguments],
         cwd=ROOT,
         env=os.environ | environment,
         stdout=subprocess.PIPE,

@@ -20,9 +20,8 @@ from pathlib import Path
 from types import TracebackType
 
 from local import processes
-from local.balancer import Balancer, UnknownRule, UrlMap
 from local.processes import Address
-from local.serve import (
+from local.server import (
     CHECK_SECONDS,
     CannotServe,
     Cleaner,
@@ -34,7 +33,9 @@ from local.serve import (
     wait_for_port,
 )
 from local.settings import LocalSettings
-from local.terraform import DOMAIN, Plan, PlanFailed, Terraform, TerraformUnavailable
+from rehearsal.balancer import Balancer
+from rehearsal.terraform import DOMAIN, Plan, PlanFailed, Terraform, TerraformUnavailable
+from rehearsal.url_map import UnknownRule, UrlMap
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 HOST = "127.0.0.1"
@@ -184,7 +185,9 @@ class Topology:
 
 def main() -> int:
     """Serve until a signal comes. Return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m local.topology", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m rehearsal.topology", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("plan", nargs="?", type=Path, help="a plan as JSON; else terraform makes one")
     return run("make topology", partial(_serve, parser.parse_args().plan))
 

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 
+from client import canned_coach
+from client.model_server import ModelServer
+from client.scripted_answers import Disconnect, Finish, HttpError, Raw, Refusal, Stall, Text, ToolCall
 from functions.ai import plans as rest_plans
 from functions.ai_chat import plans as chat_plans
-from local import canned_coach
-from local.model_server import Disconnect, Finish, HttpError, ModelServer, Raw, Refusal, Stall, Text, ToolCall
 from shared.ai import model as language_model
 from shared.settings import model_settings
 

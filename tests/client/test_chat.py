@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from local import canned_coach
-from local.hub_client import HubClient, HubFailed
-from local.model_server import ModelServer, Stall, Text
+from client import canned_coach
+from client.hub_client import HubClient, HubFailed
+from client.model_server import ModelServer
+from client.scripted_answers import Stall, Text
 from local.processes import free_port
 from tests.servers import Servers
 
@@ -48,7 +49,7 @@ def environment(**changes):
 
 def chat(*arguments, typed="", **changes):
     return subprocess.run(
-        [sys.executable, "-m", "local.chat", *arguments],
+        [sys.executable, "-m", "client.chat", *arguments],
         cwd=ROOT,
         env=environment(**changes),
         input=typed,
@@ -62,7 +63,7 @@ def chat(*arguments, typed="", **changes):
 def test_make_chat_runs_the_command_tested_here():
     command = ["make", "-n", "chat", "ARGS=--fake"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "-m local.chat --fake" in printed
+    assert "-m client.chat --fake" in printed
 
 
 def test_with_fake_it_needs_nothing_and_leaves_nothing():
@@ -112,7 +113,7 @@ def test_ctrl_c_stops_an_answer_and_the_talk_goes_on(url, model):
     model.script(Text("Once upon a time "), Stall())
     before = len(model.requests)
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.chat", "--say", "tell me a story", "--say", "a plan for one day"],
+        [sys.executable, "-m", "client.chat", "--say", "tell me a story", "--say", "a plan for one day"],
         cwd=ROOT,
         env=environment(BASE_URL=url, WEB_AUTH_API_KEY=KEY),
         stdout=subprocess.PIPE,

@@ -5,9 +5,9 @@ import json
 import pytest
 from rich.console import Console
 
+from client import canned_coach
+from client.plan_view import clock_of, plan_view, sets_of
 from functions.ai_chat import plans
-from local import canned_coach
-from local.plan_view import clock_of, plan_view, sets_of
 
 
 def drawn(message):

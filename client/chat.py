@@ -22,10 +22,10 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from client.hub_client import HubClient, HubClosed, HubFailed
+from client.model_server import ModelServer
+from client.plan_view import plan_view
 from local.children import die_with_parent
-from local.hub_client import HubClient, HubClosed, HubFailed
-from local.model_server import ModelServer
-from local.plan_view import plan_view
 from local.processes import free_port
 from local.secrets import WEB_KEY, kept_secret
 from local.settings import client_settings, local_settings
