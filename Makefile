@@ -20,13 +20,14 @@ serve: $(READY) ## Run everything on PORT (8080) with an embedded database under
 test: $(READY) $(SIGNALR_READY) ## Run all tests on real PostgreSQL
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-lint: $(READY) ## Check format, style, types, security, shell scripts and terraform/ (with the CLI named by TERRAFORM)
+lint: $(READY) ## Check format, style, types, security, shell scripts, commits and terraform/ (with the CLI named by TERRAFORM)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m docgen.openapi --check
 	@$(BIN)/bandit -q -r functions shared migrations local client rehearsal docgen bench scripts -c pyproject.toml
-	@$(BIN)/shellcheck .ci/run terraform/lint scripts/*.sh scripts/plan-review
+	@$(BIN)/shellcheck .ci/run terraform/lint scripts/*.sh scripts/plan-review scripts/check-commits
+	@scripts/check-commits
 	@terraform/lint
 
 format: $(READY) ## Bring the code into its format
