@@ -17,13 +17,13 @@ from subprocess import CalledProcessError
 from bench import results, world
 from bench.databases import measured_database
 from bench.load import WrongAnswer, measure
-from bench.results import Results, Sample
+from bench.results import Measurement, Results
 from bench.routes import CASES, Case, empty_requests, missing_routes
 from bench.servers import (
     UPSERT_SCRIPT,
     UPSERT_TABLE,
     DidNotStart,
-    Server,
+    MeasuredServer,
     cpu_seconds,
     peak_memory_bytes,
     pgbench,
@@ -46,17 +46,19 @@ class Bench:
     url: str
     postgres_pid: int
     script: Path
-    gateway: Server
-    empty: Server
+    gateway: MeasuredServer
+    empty: MeasuredServer
     world: world.World
 
-    def sample(self, server: Server, requests: Iterator[bytes], concurrency: int, seconds: float) -> Sample:
+    def sample(
+        self, server: MeasuredServer, requests: Iterator[bytes], concurrency: int, seconds: float
+    ) -> Measurement:
         """Measure once. Raises WrongAnswer."""
         before = cpu_seconds(server.pid), cpu_seconds(self.postgres_pid)
         load = measure(server.port, requests, concurrency, seconds)
         after = cpu_seconds(server.pid), cpu_seconds(self.postgres_pid)
         own, database = ((b - a) / len(load.latencies) for a, b in zip(before, after, strict=True))
-        return Sample(load.latencies, load.rate, own, database, os.getloadavg()[0])
+        return Measurement(load.latencies, load.rate, own, database, os.getloadavg()[0])
 
 
 def main() -> int:

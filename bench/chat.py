@@ -20,9 +20,9 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Request, TextMessage
 
 from bench.databases import measured_database
-from bench.servers import Server, cpu_seconds, start_gateway
+from bench.servers import MeasuredServer, cpu_seconds, start_gateway
 from client.model_server import ModelServer
-from client.scripted_answers import Text
+from client.scripted_answers import Say
 
 TOKENS = 4_000
 CHARACTERS_PER_TOKEN = 4
@@ -45,7 +45,7 @@ class Reading:
     cpu_seconds: float  # of the gateway
 
 
-class Chat:
+class BareWebSocket:
     """A WebSocket with as little around it as can be."""
 
     def __init__(self, port: int) -> None:
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 @contextmanager
-def gateway(database_url: str, model: ModelServer, chat_limit: int) -> Iterator[Server]:
+def gateway(database_url: str, model: ModelServer, chat_limit: int) -> Iterator[MeasuredServer]:
     server = start_gateway(
         database_url,
         CHAT_LIMIT=str(chat_limit), THREADS=str(chat_limit + BESIDE_CHATS), CHAT_TURNS_PER_DAY="0",
@@ -105,10 +105,10 @@ def gateway(database_url: str, model: ModelServer, chat_limit: int) -> Iterator[
 
 def print_tokens(database_url: str, model: ModelServer) -> None:
     """Measure in pairs, since the machine's neighbours come and go, and print the medians."""
-    text = Text("x" * TOKENS * CHARACTERS_PER_TOKEN, CHARACTERS_PER_TOKEN)
+    text = Say("x" * TOKENS * CHARACTERS_PER_TOKEN, CHARACTERS_PER_TOKEN)
     pairs = []
     with gateway(database_url, model, 50) as server:
-        chat = Chat(server.port)
+        chat = BareWebSocket(server.port)
         for number in range(ROUNDS + 1):
             model.script(text)
             direct = read_directly(model.base_url)
@@ -145,7 +145,7 @@ def read_directly(base_url: str) -> Reading:
     return Reading(first, time.perf_counter() - began, 0)
 
 
-def read_through_hub(chat: Chat, server: Server) -> Reading:
+def read_through_hub(chat: BareWebSocket, server: MeasuredServer) -> Reading:
     chat.send({"type": 1, "target": "RestartChat", "arguments": []})
     cpu = cpu_seconds(server.pid)
     began = time.perf_counter()
@@ -165,10 +165,10 @@ def print_idle(database_url: str, model: ModelServer) -> None:
     )
     empty = 0
     with gateway(database_url, model, max(IDLE_CHATS)) as server:
-        chats: list[Chat] = []
+        chats: list[BareWebSocket] = []
         read_one_answer(server, model)
         for count in IDLE_CHATS:
-            chats += [Chat(server.port) for _ in range(count - len(chats))]
+            chats += [BareWebSocket(server.port) for _ in range(count - len(chats))]
             resident, threads = usage(server.pid)
             empty = empty or resident
             each = (resident - empty) / count / 1024 if count else 0
@@ -178,10 +178,10 @@ def print_idle(database_url: str, model: ModelServer) -> None:
             chat.close()
 
 
-def read_one_answer(server: Server, model: ModelServer) -> None:
+def read_one_answer(server: MeasuredServer, model: ModelServer) -> None:
     """Have the gateway import what a turn needs, so that it is not counted as the chats'."""
-    model.script(Text("Hi"))
-    chat = Chat(server.port)
+    model.script(Say("Hi"))
+    chat = BareWebSocket(server.port)
     read_through_hub(chat, server)
     chat.close()
 

@@ -17,7 +17,7 @@ from bench import world
 from bench.databases import measured_database
 from bench.load import measure
 from bench.routes import CASES
-from bench.servers import Server, start_gateway
+from bench.servers import MeasuredServer, start_gateway
 from shared.data.pool import Database
 
 CONCURRENCY = 4
@@ -63,7 +63,7 @@ def _fill(db: Database, count: int, expiry: str) -> None:
     print(file=sys.stderr)
 
 
-def _compare(gateway: Server, requests: Iterator[bytes]) -> int:
+def _compare(gateway: MeasuredServer, requests: Iterator[bytes]) -> int:
     before = _p95(gateway, requests, MEASURED_SECONDS)
     reports: list[dict[str, object]] = []
     cleaner = threading.Thread(target=lambda: reports.append(_clean(gateway)))
@@ -85,7 +85,7 @@ def _compare(gateway: Server, requests: Iterator[bytes]) -> int:
     return 0 if holds else 1
 
 
-def _p95(gateway: Server, requests: Iterator[bytes], seconds: float) -> float:
+def _p95(gateway: MeasuredServer, requests: Iterator[bytes], seconds: float) -> float:
     return _percentile(measure(gateway.port, requests, CONCURRENCY, seconds).latencies)
 
 
@@ -93,7 +93,7 @@ def _percentile(latencies: list[float]) -> float:
     return 1000 * sorted(latencies)[int(len(latencies) * 0.95)]
 
 
-def _clean(gateway: Server) -> dict[str, object]:
+def _clean(gateway: MeasuredServer) -> dict[str, object]:
     url = f"http://127.0.0.1:{gateway.port}/cleanup"
     request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=1600) as answer:  # noqa: S310 # nosec B310

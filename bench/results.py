@@ -17,7 +17,7 @@ HEADINGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Measurement:
     """One measurement."""
 
     latencies: list[float]  # seconds
@@ -33,7 +33,7 @@ class Series:
 
     name: str
     concurrency: int
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[Measurement] = field(default_factory=list)
     yardsticks: list[float] = field(default_factory=list)  # requests per second of the empty function, just before
 
     def ratios(self) -> list[float]:

@@ -33,7 +33,7 @@ class DidNotStart(Exception):
     """A server did not start; its messages are above."""
 
 
-class Server:
+class MeasuredServer:
     """A function in functions-framework: gunicorn's arbiter and its workers."""
 
     def __init__(self, name: str, source: Path, environment: Mapping[str, str], *, one_cpu: bool) -> None:
@@ -53,15 +53,15 @@ class Server:
         processes.end(self._process, STOP_SECONDS)
 
 
-def start_gateway(database_url: str, **environment: str) -> Server:
+def start_gateway(database_url: str, **environment: str) -> MeasuredServer:
     """Start the gateway as `make serve` does, on one CPU and with threads for chats. Raises DidNotStart."""
     served = {"DATABASE_URL": database_url, "ENVIRONMENT": "local", "THREADS": str(threads_with_chats())}
-    return Server("gateway", GATEWAY, served | environment, one_cpu=True)
+    return MeasuredServer("gateway", GATEWAY, served | environment, one_cpu=True)
 
 
-def start_empty() -> Server:
+def start_empty() -> MeasuredServer:
     """Start the empty function, as functions-framework does by itself. Raises DidNotStart."""
-    return Server("empty", EMPTY, {}, one_cpu=False)
+    return MeasuredServer("empty", EMPTY, {}, one_cpu=False)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -21,7 +21,7 @@ from uuid import uuid4
 import psutil
 
 from bench.databases import measured_database
-from bench.servers import Server, start_gateway
+from bench.servers import MeasuredServer, start_gateway
 
 CLIENTS = 8
 OUTAGE_SECONDS = 5.0
@@ -186,7 +186,7 @@ def main() -> int:
     return _report(seen, watcher.samples, minutes)
 
 
-def _begin(gateway: Server, seen: Seen, seconds: float, *, rate: float | None) -> list[threading.Thread]:
+def _begin(gateway: MeasuredServer, seen: Seen, seconds: float, *, rate: float | None) -> list[threading.Thread]:
     """Have all clients ask for some time, at a rate of all together or as fast as they can."""
     clients = [Client(gateway.port, seen) for _ in range(CLIENTS)]
     end = time.monotonic() + seconds

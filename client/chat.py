@@ -43,7 +43,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class ChatSettings:
+class ChatClientSettings:
     """Which server to talk with, and as whom.
 
     WEB_AUTH_API_KEY    the server's key of the store Web; default the one that `make serve` keeps under DATA_DIR
@@ -53,13 +53,13 @@ class ChatSettings:
     web_key: str
 
 
-def chat_settings() -> ChatSettings:
+def chat_client_settings() -> ChatClientSettings:
     """Read the settings from the environment. Raises InvalidSetting, and OSError if DATA_DIR cannot be used."""
     base_url = client_settings().base_url
     web_key = os.environ.get("WEB_AUTH_API_KEY", "")
     if not web_key and urlsplit(base_url).hostname in {"localhost", "127.0.0.1"}:
         web_key = kept_secret(local_settings().data_dir, WEB_KEY)
-    return ChatSettings(base_url, web_key)
+    return ChatClientSettings(base_url, web_key)
 
 
 def main() -> int:
@@ -68,7 +68,7 @@ def main() -> int:
     console = Console(highlight=False)
     try:
         with ExitStack() as started:
-            settings = started.enter_context(fake_server(console)) if options.fake else chat_settings()
+            settings = started.enter_context(fake_server(console)) if options.fake else chat_client_settings()
             hub = started.enter_context(HubClient(settings.base_url, HUB, _authorization(options, settings)))
             chat = Chat(console, hub, options.locale, options.unit)
             chat.introduce()
@@ -92,7 +92,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _authorization(options: argparse.Namespace, settings: ChatSettings) -> str:
+def _authorization(options: argparse.Namespace, settings: ChatClientSettings) -> str:
     if options.token:
         return str(options.token)
     if not settings.web_key:
@@ -144,7 +144,7 @@ class Chat:
 
     def _turn(self, method: str, *arguments: Any) -> None:
         """Show an answer as it grows. Ctrl-C ends it, and what has come stays; twice, it ends the chat."""
-        answer = Answer()
+        answer = ShownAnswer()
         call = self._hub.begin(method, *arguments)
         with Live(answer.view(), console=self._console, refresh_per_second=10) as live:
             try:
@@ -155,13 +155,13 @@ class Chat:
         if not self._console.is_terminal:
             self._console.print()  # a finished display ends its line on terminals only
 
-    def _follow(self, call: str, answer: "Answer", live: Live) -> None:
+    def _follow(self, call: str, answer: "ShownAnswer", live: Live) -> None:
         while (message := self._hub.receive(call)) is not None:
             answer.take(message)
             live.update(answer.view())
 
 
-class Answer:
+class ShownAnswer:
     """What has come of one answer."""
 
     def __init__(self) -> None:
@@ -184,7 +184,7 @@ class Answer:
 
 
 @contextmanager
-def fake_server(console: Console) -> Iterator[ChatSettings]:
+def fake_server(console: Console) -> Iterator[ChatClientSettings]:
     """Run a server on an empty database beside a canned coach. Raises HubFailed."""
     with ModelServer() as model, tempfile.TemporaryDirectory(prefix="liftlog-chat-") as folder:
         Path(folder).chmod(0o711)  # PostgreSQL's own account passes through
@@ -198,7 +198,7 @@ def fake_server(console: Console) -> Iterator[ChatSettings]:
             "OPENAI_BASE_URL": model.base_url,
         }
         with _serving(environment, Path(folder) / "server.log") as url:
-            yield ChatSettings(url, kept_secret(Path(folder), WEB_KEY))
+            yield ChatClientSettings(url, kept_secret(Path(folder), WEB_KEY))
 
 
 @contextmanager

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 from client.crypto import NotAuthentic
 from client.phone import (
+    Backend,
     Friend,
+    InboxMessage,
     Kind,
-    Message,
     Phone,
-    Server,
     ServerUnreachable,
     UnexpectedAnswer,
     bytes_of,
@@ -44,7 +44,7 @@ class Story:
     _newest: str  # the instant of Ben's newest event
     _link: str
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Backend) -> None:
         self._server = server
         self._phones: list[Phone] = []
         self._squats = {"id": str(uuid4()), "name": "Leg day", "sets": [{"exercise": "Squat", "reps": 5, "kg": "100"}]}
@@ -83,7 +83,7 @@ class Story:
     def read_request(self) -> None:
         message = only(self._ada.take_messages(), "message in Ada's inbox")
         self._requester_id = message.sender_id
-        expect(message, Message("FollowRequest", self._ben.user_id, {"name": "Ben"}), "Ada got another message")
+        expect(message, InboxMessage("FollowRequest", self._ben.user_id, {"name": "Ben"}), "Ada got another message")
         expect(self._ada.take_messages(), [], "Ada's inbox gave its message twice")
 
     def accept(self) -> None:
@@ -189,7 +189,7 @@ STEPS: list[tuple[str, Callable[[Story], None]]] = [
 def main() -> int:
     """Play the story. Return the exit status."""
     settings = client_settings()
-    story = Story(Server(settings.base_url))
+    story = Story(Backend(settings.base_url))
     try:
         seconds = play(story)
     except ServerUnreachable as error:

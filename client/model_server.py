@@ -1,7 +1,7 @@
 """A language model that does what it is told: OpenAI's chat completions over real HTTP, for tests and `make chat`.
 
     with ModelServer() as model:
-        model.script(Text("Here it is."), ToolCall({"name": "Push"}, fragment_characters=3))
+        model.script(Say("Here it is."), CallTool({"name": "Push"}, fragment_characters=3))
         model.script(HttpError(429, retry_after="2"))
         ...                                    # two requests to model.base_url
         model.requests[0].body["messages"]
@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from client import canned_coach
-from client.scripted_answers import Answer, ClientLeft, Hangup, Json, Step, Text, ToolCall
+from client.scripted_answers import CallTool, ClientLeft, Hangup, Json, Say, ScriptedAnswer, ScriptStep
 
 _POLL_SECONDS = 0.01
 
@@ -45,7 +45,7 @@ class ModelServer:
 
     def __init__(self) -> None:
         self.requests: list[ModelRequest] = []
-        self._scripts: deque[Sequence[Step]] = deque()
+        self._scripts: deque[Sequence[ScriptStep]] = deque()
         self._closing = threading.Event()
         self._server = _Server(self._script_for, self._closing)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="model server")
@@ -55,7 +55,7 @@ class ModelServer:
         """What OPENAI_BASE_URL must be."""
         return f"http://127.0.0.1:{self._server.server_port}/v1"
 
-    def script(self, *steps: Step) -> None:
+    def script(self, *steps: ScriptStep) -> None:
         """Say how the next request that has no script yet is answered."""
         self._scripts.append(steps)
 
@@ -68,7 +68,7 @@ class ModelServer:
             time.sleep(_POLL_SECONDS)
         return self.requests[number - 1]
 
-    def _script_for(self, request: ModelRequest) -> Sequence[Step]:
+    def _script_for(self, request: ModelRequest) -> Sequence[ScriptStep]:
         self.requests.append(request)
         return self._scripts.popleft() if self._scripts else _coached(request.body)
 
@@ -89,7 +89,7 @@ class ModelServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = False  # they are joined at the end, so that nothing of a test outlives it
 
-    def __init__(self, script_for: Callable[[ModelRequest], Sequence[Step]], closing: threading.Event) -> None:
+    def __init__(self, script_for: Callable[[ModelRequest], Sequence[ScriptStep]], closing: threading.Event) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.script_for = script_for
         self.closing = closing
@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = ModelRequest(self.path, headers, body)
-        answer = Answer(self, request.body, self.server.closing)
+        answer = ScriptedAnswer(self, request.body, self.server.closing)
         try:
             for step in self.server.script_for(request):
                 step.play(answer)
@@ -169,12 +169,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing: `requests` tells."""
 
 
-def _coached(body: Json) -> Sequence[Step]:
+def _coached(body: Json) -> Sequence[ScriptStep]:
     """Return what the canned coach says: in a chat, which has tools, at a speed at which one can watch it."""
     reply = canned_coach.reply(body)
     if not body.get("tools"):
-        return [Text(reply.text, piece_characters=100)]
-    steps: list[Step] = [Text(reply.text, pause_seconds=0.01)]
+        return [Say(reply.text, piece_characters=100)]
+    steps: list[ScriptStep] = [Say(reply.text, pause_seconds=0.01)]
     if reply.arguments is not None:
-        steps.append(ToolCall(reply.arguments, reply.tool, fragment_characters=24, pause_seconds=0.01))
+        steps.append(CallTool(reply.arguments, reply.tool, fragment_characters=24, pause_seconds=0.01))
     return steps

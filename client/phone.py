@@ -28,7 +28,7 @@ class ServerUnreachable(Exception):
     """Nobody answers there; the message says where."""
 
 
-class Server:
+class Backend:
     """The server as a phone sees it: JSON out, JSON and a status back."""
 
     def __init__(self, base_url: str) -> None:
@@ -52,7 +52,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class InboxMessage:
     """An inbox message that its sender has signed for the reader."""
 
     kind: str
@@ -71,7 +71,7 @@ class Friend:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class FriendFeed:
     """A friend's workouts, decrypted and verified, the oldest first."""
 
     workouts: list[Json]
@@ -86,7 +86,7 @@ class Phone:
     lookup: str
     _password: str
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: Backend, name: str) -> None:
         self._server = server
         self.name = name
         self.keys = crypto.new_key_pair()
@@ -141,19 +141,19 @@ class Phone:
         body = {"toUserId": recipient_id, "encryptedMessage": [text_of(chunk) for chunk in chunks]}
         self._server.ask("PUT", "/inbox", body)
 
-    def take_messages(self) -> list[Message]:
+    def take_messages(self) -> list[InboxMessage]:
         """Empty the inbox. Raises NotAuthentic if a message is not of the sender that it names."""
         answer = self._server.ask("POST", "/inbox", self._credentials())
         return [self._read(sealed) for sealed in part(answer, "inboxMessages", list)]
 
-    def _read(self, sealed: Any) -> Message:
+    def _read(self, sealed: Any) -> InboxMessage:
         chunks = [decoded(chunk, "encryptedMessage") for chunk in part(sealed, "encryptedMessage", list)]
         message = parsed(crypto.open_sealed(self.keys.private_key, chunks))
         sender_id, payload = part(message, "senderUserId", str), part(message, "payloadJson", str)
         sender_key = bytes_of(self.get_user(sender_id), "rsaPublicKey")
         signed = (payload + sender_id + self.user_id).encode()
         crypto.verify(sender_key, signed, bytes_of(message, "signature"))
-        return Message(part(message, "type", str), sender_id, parsed(payload.encode()))
+        return InboxMessage(part(message, "type", str), sender_id, parsed(payload.encode()))
 
     def put_follow_secret(self) -> str:
         """Return a new secret that opens this person's feed."""
@@ -178,14 +178,14 @@ class Phone:
             "expiry": expiry(),
         }
 
-    def get_feed(self, friend: Friend, since: str = BEGINNING) -> Feed:
+    def get_feed(self, friend: Friend, since: str = BEGINNING) -> FriendFeed:
         """Return a friend's workouts published after an instant. Raises NotAuthentic."""
         entry = {"userId": friend.user_id, "followSecret": friend.follow_secret, "since": since}
         answer = self._server.ask("POST", "/events", {"users": [entry]})
         events = part(answer, "events", list)
         workouts = [self.open_event(friend, event) for event in events]
         newest = part(events[-1], "timestamp", str) if events else since
-        return Feed(workouts, newest, part(answer, "invalidFollowSecrets", list))
+        return FriendFeed(workouts, newest, part(answer, "invalidFollowSecrets", list))
 
     def open_event(self, friend: Friend, event: Any) -> Json:
         """Return the workout in a friend's event. Raises NotAuthentic."""
@@ -212,7 +212,7 @@ class Phone:
         )
 
 
-def open_link(server: Server, link: str) -> Json:
+def open_link(server: Backend, link: str) -> Json:
     """Return the workout behind a link, as anybody may who has it. Raises NotAuthentic."""
     path, _, key = link.partition("#")
     answer = server.ask("GET", path)

@@ -42,7 +42,7 @@ class Wire(Protocol):
         """Tell whether the client closes within so many seconds."""
 
 
-class Answer:
+class ScriptedAnswer:
     """One answer on its way: event by event, or whole where the client did not ask for a stream."""
 
     def __init__(self, wire: Wire, request: Json, closing: threading.Event) -> None:
@@ -131,22 +131,22 @@ class Answer:
             self._wire.write_stream_headers()
 
 
-class Step(Protocol):
+class ScriptStep(Protocol):
     """A part of an answer."""
 
-    def play(self, answer: Answer) -> None:
+    def play(self, answer: ScriptedAnswer) -> None:
         """Send it."""
 
 
 @dataclass(frozen=True)
-class Text:
+class Say:
     """Something that the model says, in pieces."""
 
     text: str
     piece_characters: int = 4
     pause_seconds: float = 0.0  # after each piece
 
-    def play(self, answer: Answer) -> None:
+    def play(self, answer: ScriptedAnswer) -> None:
         answer.begin()
         for piece in _cut(self.text, self.piece_characters):
             answer.delta({"content": piece})
@@ -154,7 +154,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class ToolCall:
+class CallTool:
     """A call of the tool, its arguments in fragments that end anywhere. A text is sent as it is."""
 
     arguments: Any
@@ -162,7 +162,7 @@ class ToolCall:
     fragment_characters: int = 5
     pause_seconds: float = 0.0  # after each fragment
 
-    def play(self, answer: Answer) -> None:
+    def play(self, answer: ScriptedAnswer) -> None:
         arguments = self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
         answer.finish_reason = "tool_calls"
         index, answer.calls = answer.calls, answer.calls + 1
@@ -176,12 +176,12 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Refuse:
     """The model's own refusal to fill in a JSON schema."""
 
     text: str
 
-    def play(self, answer: Answer) -> None:
+    def play(self, answer: ScriptedAnswer) -> None:
         answer.begin(content=None)
         answer.delta({"refusal": self.text})
 
@@ -192,7 +192,7 @@ class Finish:
 
     reason: str
 
-    def play(self, answer: Answer) -> None:
+    def play(self, answer: ScriptedAnswer) -> None:
         answer.begin()
         answer.finish_reason = self.reason
 
@@ -205,7 +205,7 @@ class HttpError:
     code: str = "scripted_error"
     retry_after: str | None = None
 
-    def play(self, answer: Answer) -> None:
+    def play(self, answer: ScriptedAnswer) -> None:
         headers = {"Retry-After": self.retry_after} if self.retry_after is not None else {}
         error = {"message": "This error is scripted.", "type": "scripted", "param": None, "code": self.code}
         answer.whole(self.status, json.dumps({"error": error}).encode(), headers)
@@ -217,7 +217,7 @@ class Stall:
 
     released: threading.Event = field(default_factory=threading.Event)
 
-    def play(self, answer: Answer) -> None:
+    def play(self, answer: ScriptedAnswer) -> None:
         while not self.released.is_set():
             answer.wait(_POLL_SECONDS)
 
@@ -226,7 +226,7 @@ class Stall:
 class Disconnect:
     """The connection breaks in the middle of the answer; as first step, before any header."""
 
-    def play(self, answer: Answer) -> None:  # noqa: ARG002 - a step like the others
+    def play(self, answer: ScriptedAnswer) -> None:  # noqa: ARG002 - a step like the others
         raise Hangup
 
 
@@ -236,7 +236,7 @@ class Raw:
 
     content: bytes
 
-    def play(self, answer: Answer) -> None:
+    def play(self, answer: ScriptedAnswer) -> None:
         answer.raw(self.content)
 
 

@@ -117,7 +117,7 @@ SECRET_READS = 12 * HOURS  # of one secret by one instance: every five minutes
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CostLine:
     """A row of the table, in dollars a month."""
 
     what: str
@@ -135,7 +135,7 @@ def requests_per_month() -> dict[str, float]:
     return {family: count * USERS * ACTIVE * DAYS for family, count in PER_ACTIVE_DAY.items()}
 
 
-def lines(functions: dict[str, dict[str, Any]]) -> list[Line]:
+def lines(functions: dict[str, dict[str, Any]]) -> list[CostLine]:
     """Return the table's rows, from the manifest's functions."""
     requests = requests_per_month()
     total, probes = sum(requests.values()), PROBES_PER_MINUTE * 60 * HOURS
@@ -150,27 +150,27 @@ def lines(functions: dict[str, dict[str, Any]]) -> list[Line]:
     images = usd("images", IMAGE_GIB - 0.5)
     model = sum(usd(f"language model, {way}", turns * count / MILLION) for way, count in TOKENS.items())
     return [
-        Line("Cloud SQL: the machine, twice where it has a standby", *_both(_database)),
-        Line("Cloud SQL: storage", _disk(STAGING), _disk(PRODUCTION), _disk(grown)),
-        Line("Cloud SQL: backups", backups["idle"], backups["idle"], backups["busy"]),
-        Line("functions: instances that are always there", kept_staging, kept, kept),
-        Line("functions: answering", probing, probing, probing + answering),
-        Line("functions: requests", 0, 0, usd("function's requests", (total + probes) / MILLION - 2)),
-        Line("ai_chat: while an instance lives", 0, 0, _chat(functions["ai_chat"])),
-        Line(
+        CostLine("Cloud SQL: the machine, twice where it has a standby", *_both(_database)),
+        CostLine("Cloud SQL: storage", _disk(STAGING), _disk(PRODUCTION), _disk(grown)),
+        CostLine("Cloud SQL: backups", backups["idle"], backups["idle"], backups["busy"]),
+        CostLine("functions: instances that are always there", kept_staging, kept, kept),
+        CostLine("functions: answering", probing, probing, probing + answering),
+        CostLine("functions: requests", 0, 0, usd("function's requests", (total + probes) / MILLION - 2)),
+        CostLine("ai_chat: while an instance lives", 0, 0, _chat(functions["ai_chat"])),
+        CostLine(
             "VPC connector", _connector(STAGING.connector_machines), _connector(PRODUCTION.connector_machines),
             _connector(BUSY_CONNECTOR_MACHINES),
         ),
-        Line("load balancer: forwarding rule", *_both(_forwarding)),
-        Line("load balancer: traffic", 0, 0, usd("load balancer's traffic, in and out", gib["in"] + gib["out"])),
-        Line("Cloud Armor: policy and rules", 0, armor, armor),
-        Line("Cloud Armor: requests", 0, 0, usd("Cloud Armor's requests", total / MILLION)),
-        Line("traffic to phones", 0, 0, usd("traffic to the internet", gib["out"])),
-        Line("log lines", 0, 0, usd("log lines", LOG_KB * total / KB_PER_GB - 50)),
-        Line("secrets, and reading them", _secrets(STAGING, 1), _secrets(PRODUCTION, 3), _secrets(PRODUCTION, 6)),
-        Line("alerts", *_both(lambda size: usd("alert's condition", size.alerts))),
-        Line("images, packages, state", images, images, images),
-        Line("the language model (not Google's)", 0, 0, model),
+        CostLine("load balancer: forwarding rule", *_both(_forwarding)),
+        CostLine("load balancer: traffic", 0, 0, usd("load balancer's traffic, in and out", gib["in"] + gib["out"])),
+        CostLine("Cloud Armor: policy and rules", 0, armor, armor),
+        CostLine("Cloud Armor: requests", 0, 0, usd("Cloud Armor's requests", total / MILLION)),
+        CostLine("traffic to phones", 0, 0, usd("traffic to the internet", gib["out"])),
+        CostLine("log lines", 0, 0, usd("log lines", LOG_KB * total / KB_PER_GB - 50)),
+        CostLine("secrets, and reading them", _secrets(STAGING, 1), _secrets(PRODUCTION, 3), _secrets(PRODUCTION, 6)),
+        CostLine("alerts", *_both(lambda size: usd("alert's condition", size.alerts))),
+        CostLine("images, packages, state", images, images, images),
+        CostLine("the language model (not Google's)", 0, 0, model),
     ]  # fmt: skip
 
 
@@ -234,10 +234,10 @@ def _functions() -> dict[str, dict[str, Any]]:
     return functions
 
 
-def sums() -> Line:
+def sums() -> CostLine:
     """Return the table's last row."""
     rows = lines(_functions())
-    return Line("together", sum(r.staging for r in rows), sum(r.idle for r in rows), sum(r.busy for r in rows))
+    return CostLine("together", sum(r.staging for r in rows), sum(r.idle for r in rows), sum(r.busy for r in rows))
 
 
 def tables() -> dict[str, str]:

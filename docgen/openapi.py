@@ -18,8 +18,9 @@ import yaml
 
 from shared import errors, operators, subscriptions
 from shared.http import WireSchema, fields
-from shared.http.family import Family, Route
+from shared.http.family import Family
 from shared.http.problems import PROBLEMS
+from shared.http.routes import Route
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "docs" / "openapi.json"

@@ -16,7 +16,7 @@ import yaml
 
 from scripts.cloud import SHORT, Cloud, Failed, Service, at_once, complain
 from scripts.records import Records
-from scripts.release import service_url
+from scripts.traffic import service_url
 
 ROOT = Path(__file__).parent.parent
 LOG_WINDOW = "30m"

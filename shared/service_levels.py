@@ -6,7 +6,7 @@ from enum import StrEnum
 NOT_IN_LATENCY = frozenset({"ai", "ai_chat"})  # functions that wait for a language model, or keep a chat open
 
 
-class State(StrEnum):
+class LevelState(StrEnum):
     NORMAL = "normal"
     WARNING = "warning"  # neither normal nor alarming
     ALERT = "alert"
@@ -24,15 +24,15 @@ class ServiceLevel:
     alert_seconds: int  # for so long
     higher_is_better: bool = False
 
-    def state(self, value: float) -> State:
+    def state(self, value: float) -> LevelState:
         """Judge a value."""
         if self.higher_is_better:
             is_normal, is_alert = value >= self.normal, value < self.alert
         else:
             is_normal, is_alert = value < self.normal, value > self.alert
         if is_alert:
-            return State.ALERT
-        return State.NORMAL if is_normal else State.WARNING
+            return LevelState.ALERT
+        return LevelState.NORMAL if is_normal else LevelState.WARNING
 
 
 SERVICE_LEVELS = (

@@ -14,7 +14,7 @@ from functions.ai.schemas import PlanSession, PlanWorkout
 from shared import subscriptions
 from shared.data import rate_limit_database, rate_limits
 from shared.http import Family
-from shared.subscriptions import Subscriber
+from shared.subscriptions.subscribers import Subscriber
 
 family = Family("ai")
 

@@ -8,7 +8,7 @@ from typing import Any
 import jiter
 
 from shared.ai import Question, blueprints, model
-from shared.ai.shapes import Array, Integer, Mismatch, Object, Text, response_format
+from shared.ai.shapes import ArrayShape, IntegerShape, Mismatch, ObjectShape, TextShape, response_format
 from shared.ai.streams import End, Refusal, Words
 from shared.errors import ModelRefused, ModelUnavailable
 
@@ -16,34 +16,34 @@ PROMPTS = Path(__file__).parent / "prompts"
 EXERCISES_BELOW_VOLUME = ((25, 2), (50, 3), (75, 5), (90, 7))
 MOST_EXERCISES = 10
 
-_PORT_EXERCISE = Object(
+_PORT_EXERCISE = ObjectShape(
     "Exercise",
     {
-        "name": Text("name of the exercise", may_be_empty=False),
-        "sets": Integer("working sets", 1, 20),
-        "reps_min": Integer("fewest repetitions", 1, 1000),
-        "reps_max": Integer("most repetitions", 1, 1000),
-        "rest_seconds": Integer("rest after each set in seconds", 0, 3600),
-        "notes": Text("short advice, or empty"),
+        "name": TextShape("name of the exercise", may_be_empty=False),
+        "sets": IntegerShape("working sets", 1, 20),
+        "reps_min": IntegerShape("fewest repetitions", 1, 1000),
+        "reps_max": IntegerShape("most repetitions", 1, 1000),
+        "rest_seconds": IntegerShape("rest after each set in seconds", 0, 3600),
+        "notes": TextShape("short advice, or empty"),
     },
     defaults={"notes": ""},
     rule=lambda exercise: exercise["reps_min"] <= exercise["reps_max"],
 )
-_PORT_SESSION = Object(
+_PORT_SESSION = ObjectShape(
     "Session",
     {
-        "name": Text("name of the session", may_be_empty=False),
-        "exercises": Array(_PORT_EXERCISE, 1, 30),
-        "estimated_duration_minutes": Integer("how long the session takes in minutes", 1, 600),
+        "name": TextShape("name of the session", may_be_empty=False),
+        "exercises": ArrayShape(_PORT_EXERCISE, 1, 30),
+        "estimated_duration_minutes": IntegerShape("how long the session takes in minutes", 1, 600),
     },
 )
-_PORT_PLAN = Object(
+_PORT_PLAN = ObjectShape(
     "Plan",
     {
-        "name": Text("short name of the plan", may_be_empty=False),
-        "description": Text("what the plan is for and how to follow it, in a few sentences"),
-        "sessions": Array(_PORT_SESSION, 1, 14),
-        "duration_weeks": Integer("for how many weeks to follow the plan", 1, 104),
+        "name": TextShape("short name of the plan", may_be_empty=False),
+        "description": TextShape("what the plan is for and how to follow it, in a few sentences"),
+        "sessions": ArrayShape(_PORT_SESSION, 1, 14),
+        "duration_weeks": IntegerShape("for how many weeks to follow the plan", 1, 104),
     },
     defaults={"description": ""},
 )
@@ -70,7 +70,7 @@ def number_of_exercises(volume: int) -> int:
     return next((count for below, count in EXERCISES_BELOW_VOLUME if volume < below), MOST_EXERCISES)
 
 
-def _ask(prompts: list[str], wishes: dict[str, Any], shape: Object) -> dict[str, Any]:
+def _ask(prompts: list[str], wishes: dict[str, Any], shape: ObjectShape) -> dict[str, Any]:
     """Return the model's answer, which has the shape. Raises ModelUnavailable, ModelRefused."""
     instructions = "\n\n".join(map(_prompt, prompts))
     wanted = {name: value for name, value in wishes.items() if value is not None}

@@ -9,7 +9,7 @@ DELETE /ai-chat, /ai-chat-v2                      nothing            → 202 · 
 import functions_framework
 from flask import Request, Response
 
-from functions.ai_chat.hubs import chat, chat_v2
+from functions.ai_chat.methods import chat, chat_v2
 from shared.http import Family
 from shared.signalr import serve
 

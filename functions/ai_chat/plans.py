@@ -10,7 +10,19 @@ from typing import Any
 import jiter
 
 from shared.ai import blueprints
-from shared.ai.shapes import MISSING, Array, Choice, Flag, Integer, Mismatch, Object, OneOf, Text, Token, strict_schema
+from shared.ai.shapes import (
+    MISSING,
+    ArrayShape,
+    ChoiceShape,
+    FlagShape,
+    IntegerShape,
+    Mismatch,
+    ObjectShape,
+    OneOfShape,
+    TextShape,
+    TokenShape,
+    strict_schema,
+)
 
 TOOL_NAME = "create_workout_plan"
 PLAN_VERSION = 3
@@ -27,110 +39,118 @@ def _not_reversed(reps: dict[str, Any]) -> bool:
     return bool(reps["min"] <= reps["max"])
 
 
-_NAME_OF_EXERCISE = Text("name of the exercise; the user's own spelling where the user gave one", may_be_empty=False)
-_NOTES = Text("short advice, or empty")
-_DURATION = Token("ISO 8601 duration, like PT90S", r"PT(?=\d)(\d{1,4}H)?(\d{1,4}M)?(\d{1,5}(\.\d{1,3})?S)?")
-_DECIMAL = Token("a decimal number as text, like 2.5", r"\d{1,7}(\.\d{1,4})?")
+_NAME_OF_EXERCISE = TextShape(
+    "name of the exercise; the user's own spelling where the user gave one", may_be_empty=False
+)
+_NOTES = TextShape("short advice, or empty")
+_DURATION = TokenShape("ISO 8601 duration, like PT90S", r"PT(?=\d)(\d{1,4}H)?(\d{1,4}M)?(\d{1,5}(\.\d{1,3})?S)?")
+_DECIMAL = TokenShape("a decimal number as text, like 2.5", r"\d{1,7}(\.\d{1,4})?")
 
-_REST = Object("RestBetweenSets", {"minRest": _DURATION, "maxRest": _DURATION, "failureRest": _DURATION})
-_REPS = Object(
+_REST = ObjectShape("RestBetweenSets", {"minRest": _DURATION, "maxRest": _DURATION, "failureRest": _DURATION})
+_REPS = ObjectShape(
     "Reps",
     {
-        "min": Integer("fewest repetitions", 1, 1000),
-        "max": Integer("most repetitions; as min if they are fixed", 1, 1000),
+        "min": IntegerShape("fewest repetitions", 1, 1000),
+        "max": IntegerShape("most repetitions; as min if they are fixed", 1, 1000),
     },
     rule=_not_reversed,
 )
-_RULE = Object(
+_RULE = ObjectShape(
     "ProgressionRule",
     {
-        "axis": Choice(("reps", "load")),
+        "axis": ChoiceShape(("reps", "load")),
         "step": _DECIMAL,
-        "scope": OneOf(
+        "scope": OneOfShape(
             {
-                "allSets": Object("AllSets", {"type": Choice(("allSets",))}),
-                "lowestSets": Object(
-                    "LowestSets", {"type": Choice(("lowestSets",)), "pick": Choice(("first", "middle", "last", "all"))}
+                "allSets": ObjectShape("AllSets", {"type": ChoiceShape(("allSets",))}),
+                "lowestSets": ObjectShape(
+                    "LowestSets",
+                    {"type": ChoiceShape(("lowestSets",)), "pick": ChoiceShape(("first", "middle", "last", "all"))},
                 ),
             }
         ),
         "ceiling": _DECIMAL,
-        "onCeiling": Choice(("reset",)),
-        "trigger": Choice(("allSetsMetTarget",)),
+        "onCeiling": ChoiceShape(("reset",)),
+        "trigger": ChoiceShape(("allSetsMetTarget",)),
     },
     optional=frozenset({"ceiling", "onCeiling"}),
 )
-_WEIGHTED = Object(
+_WEIGHTED = ObjectShape(
     "WeightedExercise",
     {
-        "type": Choice(("WeightedExerciseBlueprint",)),
+        "type": ChoiceShape(("WeightedExerciseBlueprint",)),
         "name": _NAME_OF_EXERCISE,
-        "plannedSets": Array(Object("PlannedSet", {"reps": _REPS}), 1, 30),
+        "plannedSets": ArrayShape(ObjectShape("PlannedSet", {"reps": _REPS}), 1, 30),
         "restBetweenSets": _REST,
-        "supersetWithNext": Flag("whether it alternates with the exercise after it"),
+        "supersetWithNext": FlagShape("whether it alternates with the exercise after it"),
         "notes": _NOTES,
         "link": blueprints.LINK,
-        "progression": Array(_RULE, 0, 10),
-        "resistance": Choice(("none", "external", "bodyweight")),
+        "progression": ArrayShape(_RULE, 0, 10),
+        "resistance": ChoiceShape(("none", "external", "bodyweight")),
     },
     defaults={"supersetWithNext": False, "notes": "", "link": "", "progression": []},
 )
-_DISTANCE = Object("DistanceValue", {"value": _DECIMAL, "unit": Choice(("metre", "yard", "mile", "kilometre"))})
-_CARDIO_SET = Object(
+_DISTANCE = ObjectShape(
+    "DistanceValue", {"value": _DECIMAL, "unit": ChoiceShape(("metre", "yard", "mile", "kilometre"))}
+)
+_CARDIO_SET = ObjectShape(
     "CardioSet",
     {
-        "target": OneOf(
+        "target": OneOfShape(
             {
-                "time": Object("Time", {"type": Choice(("time",)), "value": _DURATION}),
-                "distance": Object("Distance", {"type": Choice(("distance",)), "value": _DISTANCE}),
+                "time": ObjectShape("Time", {"type": ChoiceShape(("time",)), "value": _DURATION}),
+                "distance": ObjectShape("Distance", {"type": ChoiceShape(("distance",)), "value": _DISTANCE}),
             }
         ),
-        "trackDuration": Flag("whether the app records the time"),
-        "trackDistance": Flag("whether the app records the distance"),
-        "trackResistance": Flag("whether the app records the machine's resistance"),
-        "trackIncline": Flag("whether the app records the incline"),
-        "trackWeight": Flag("whether the app records a carried weight"),
-        "trackSteps": Flag("whether the app records steps"),
+        "trackDuration": FlagShape("whether the app records the time"),
+        "trackDistance": FlagShape("whether the app records the distance"),
+        "trackResistance": FlagShape("whether the app records the machine's resistance"),
+        "trackIncline": FlagShape("whether the app records the incline"),
+        "trackWeight": FlagShape("whether the app records a carried weight"),
+        "trackSteps": FlagShape("whether the app records steps"),
         "restBetweenSets": _REST,
     },
     optional=frozenset({"restBetweenSets"}),
 )
-_CARDIO = Object(
+_CARDIO = ObjectShape(
     "CardioExercise",
     {
-        "type": Choice(("CardioExerciseBlueprint",)),
+        "type": ChoiceShape(("CardioExerciseBlueprint",)),
         "name": _NAME_OF_EXERCISE,
-        "sets": Array(_CARDIO_SET, 1, 30),
+        "sets": ArrayShape(_CARDIO_SET, 1, 30),
         "notes": _NOTES,
         "link": blueprints.LINK,
     },
     defaults={"notes": "", "link": ""},
 )
-_SESSION = Object(
+_EXERCISE = OneOfShape({"WeightedExerciseBlueprint": _WEIGHTED, "CardioExerciseBlueprint": _CARDIO})
+_SESSION = ObjectShape(
     "Session",
     {
-        "name": Text("name of the session", may_be_empty=False),
-        "exercises": Array(OneOf({"WeightedExerciseBlueprint": _WEIGHTED, "CardioExerciseBlueprint": _CARDIO}), 1, 40),
-        "notes": Text("short advice for the whole session, or empty"),
+        "name": TextShape("name of the session", may_be_empty=False),
+        "exercises": ArrayShape(
+            OneOfShape({"WeightedExerciseBlueprint": _WEIGHTED, "CardioExerciseBlueprint": _CARDIO}), 1, 40
+        ),
+        "notes": TextShape("short advice for the whole session, or empty"),
     },
     constants={"version": SESSION_VERSION},
     defaults={"notes": ""},
 )
-_BLUEPRINT = Object(
+_BLUEPRINT = ObjectShape(
     "Blueprint",
     {
-        "name": Text("name of the plan in the app", may_be_empty=False),
-        "sessions": Array(_SESSION, 1, 28),
-        "lastEdited": Token("date, like 2026-01-31", r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"),
+        "name": TextShape("name of the plan in the app", may_be_empty=False),
+        "sessions": ArrayShape(_SESSION, 1, 28),
+        "lastEdited": TokenShape("date, like 2026-01-31", r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"),
     },
     unasked=frozenset({"lastEdited"}),  # the model does not know the date
     constants={"version": BLUEPRINT_VERSION},
 )
-_PLAN = Object(
+_PLAN = ObjectShape(
     "Plan",
     {
-        "name": Text("short name of the plan", may_be_empty=False),
-        "description": Text("what the plan is for and how to follow it, in a few sentences"),
+        "name": TextShape("short name of the plan", may_be_empty=False),
+        "description": TextShape("what the plan is for and how to follow it, in a few sentences"),
         "blueprint": _BLUEPRINT,
     },
     constants={"version": PLAN_VERSION},

@@ -68,7 +68,7 @@ def play(history: History, user_text: str, *, version: int, emit: Emit, cancelle
     Raises Cancelled, and what `emit` raises.
     """
     asked = histories.newest([*history, histories.user(user_text)])
-    turn = Turn(version, histories.given_by_user(asked))
+    turn = IncomingAnswer(version, histories.given_by_user(asked))
     outbox = Outbox(turn, emit)
     question = Question(histories.prompt(_instructions(version), asked), [plans.tool(version)])
     try:
@@ -86,7 +86,7 @@ class _Stopped(Exception):
     """`cancelled` was set."""
 
 
-def _outcome(question: Question, turn: "Turn", outbox: "Outbox", cancelled: threading.Event) -> "Outcome":
+def _outcome(question: Question, turn: "IncomingAnswer", outbox: "Outbox", cancelled: threading.Event) -> "FinalAnswer":
     """Ask the model, show its answer as it grows, and return what the turn ends with, whatever happens."""
     if cancelled.is_set():
         raise _Stopped
@@ -94,15 +94,15 @@ def _outcome(question: Question, turn: "Turn", outbox: "Outbox", cancelled: thre
         with model().ask(question) as stream:
             _follow(stream, turn, outbox, cancelled)
     except InvalidSetting:
-        return Outcome(turn.with_note(NOT_SET_UP))
+        return FinalAnswer(turn.with_note(NOT_SET_UP))
     except ModelUnavailable:
-        return Outcome(turn.with_note(UNAVAILABLE))
+        return FinalAnswer(turn.with_note(UNAVAILABLE))
     except ModelRefused:
-        return Outcome(turn.with_note(REFUSED))
+        return FinalAnswer(turn.with_note(REFUSED))
     return turn.outcome()
 
 
-def _follow(stream: Stream, turn: "Turn", outbox: "Outbox", cancelled: threading.Event) -> None:
+def _follow(stream: Stream, turn: "IncomingAnswer", outbox: "Outbox", cancelled: threading.Event) -> None:
     """Take in the whole answer, and show it as it grows."""
     while not turn.ended:
         piece = stream.next(outbox.due_in_seconds() or SEND_SECONDS)
@@ -115,7 +115,7 @@ def _follow(stream: Stream, turn: "Turn", outbox: "Outbox", cancelled: threading
 
 
 @dataclass(slots=True)
-class ToolCall:
+class IncomingCall:
     """A tool call as it comes in."""
 
     call_id: str = ""
@@ -128,7 +128,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FinalAnswer:
     """What a turn ends with. `text` is all of the text, "" if there is none."""
 
     text: str
@@ -136,7 +136,7 @@ class Outcome:
     remembered: History = field(default_factory=list)
 
 
-class Turn:
+class IncomingAnswer:
     """The answer so far."""
 
     def __init__(self, version: int, given_by_user: str) -> None:
@@ -145,7 +145,7 @@ class Turn:
         self.reason = ""
         self._given_by_user = given_by_user
         self._texts: list[str] = []
-        self._calls: dict[int, ToolCall] = {}
+        self._calls: dict[int, IncomingCall] = {}
 
     def add(self, piece: Piece) -> None:
         """Take in the next piece."""
@@ -154,7 +154,7 @@ class Turn:
                 if text:
                     self._texts.append(text)
             case CallPart(index, call_id, name, arguments):
-                call = self._calls.setdefault(index, ToolCall())
+                call = self._calls.setdefault(index, IncomingCall())
                 call.call_id = call.call_id or call_id
                 call.name = call.name or name
                 call.parts.append(arguments)
@@ -177,7 +177,7 @@ class Turn:
         text = self.text().strip()
         return f"{text}\n\n{note}" if text else note
 
-    def call(self) -> ToolCall | None:
+    def call(self) -> IncomingCall | None:
         """Return the call that makes the plan. There should be one; of several the first counts, others are ignored."""
         calls = (call for call in self._calls.values() if call.name == plans.TOOL_NAME)
         return next(calls, None)
@@ -187,34 +187,34 @@ class Turn:
         call = self.call()
         return None if call is None else plans.unfinished(call.arguments(), self._given_by_user)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> FinalAnswer:
         """Return what the finished answer means."""
         call = self.call()
         if call is not None:
             return self._outcome_of(call)
         if self.reason == "content_filter":
-            return Outcome(self.with_note(REFUSED))
+            return FinalAnswer(self.with_note(REFUSED))
         text = self.text()
         if not text.strip():
-            return Outcome(EMPTY)
+            return FinalAnswer(EMPTY)
         shown = self.with_note(CUT) if self.reason == "length" else text
-        return Outcome(shown, remembered=[histories.assistant(text)])
+        return FinalAnswer(shown, remembered=[histories.assistant(text)])
 
-    def _outcome_of(self, call: ToolCall) -> Outcome:
+    def _outcome_of(self, call: IncomingCall) -> FinalAnswer:
         if self.reason == "length":
-            return Outcome(self.with_note(LONG_PLAN))
+            return FinalAnswer(self.with_note(LONG_PLAN))
         try:
             plan = plans.finished(call.arguments(), self.version, self._given_by_user)
         except plans.InvalidPlan:
-            return Outcome(self.with_note(BROKEN_PLAN))
+            return FinalAnswer(self.with_note(BROKEN_PLAN))
         text = self.text()
-        return Outcome(text, plan, histories.delivery(text, call.call_id, plan))
+        return FinalAnswer(text, plan, histories.delivery(text, call.call_id, plan))
 
 
 class Outbox:
     """Sends what is new, at most ten times a second. What it costs to find out is spent only when a send is due."""
 
-    def __init__(self, turn: Turn, emit: Emit) -> None:
+    def __init__(self, turn: IncomingAnswer, emit: Emit) -> None:
         self._turn = turn
         self._emit = emit
         self._last_sent = -SEND_SECONDS
@@ -241,7 +241,7 @@ class Outbox:
             self._shown_plan = plan
             self.send(plans.message(plan, self._turn.version))
 
-    def last_messages(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
+    def last_messages(self, outcome: FinalAnswer) -> Iterator[dict[str, Any]]:
         """Return what is still to be sent when the answer is over: the text unless it was shown, and the plan."""
         if outcome.text != self._shown_text:
             yield text_message(outcome.text)

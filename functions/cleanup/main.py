@@ -40,7 +40,7 @@ def post_cleanup(*, dry_run: bool, limit: int) -> dict[str, Any]:
     return sweep.as_json(outcome, dry_run=dry_run, seconds=seconds)
 
 
-def _report(outcome: sweep.Outcome) -> None:
+def _report(outcome: sweep.SweepResult) -> None:
     registry.count("liftlog_cleanup_runs_total")
     for name, deleted in outcome.deleted.items():
         if deleted:

@@ -27,7 +27,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SweepResult:
     """What a run did, or would do."""
 
     deleted: dict[str, int]
@@ -68,13 +68,13 @@ def tasks(settings: CleanupSettings) -> list[Task]:
     ]
 
 
-def count(work: list[Task]) -> Outcome:
+def count(work: list[Task]) -> SweepResult:
     """Return what a run would remove, and remove nothing."""
     found = {task.name: task.count() for task in work}
-    return Outcome(found, remaining=any(found.values()))
+    return SweepResult(found, remaining=any(found.values()))
 
 
-def run(work: list[Task], *, limit: int, seconds: float) -> Outcome:
+def run(work: list[Task], *, limit: int, seconds: float) -> SweepResult:
     """Remove at most `limit` rows within about so many seconds. `remaining` tells whether there was more."""
     deadline = time.monotonic() + seconds
     deleted: dict[str, int] = {}
@@ -85,8 +85,8 @@ def run(work: list[Task], *, limit: int, seconds: float) -> Outcome:
             deleted[task.name] += batch
             left -= batch
             if left == 0 or time.monotonic() >= deadline:
-                return Outcome(deleted, remaining=count(work).remaining)
-    return Outcome(deleted, remaining=False)
+                return SweepResult(deleted, remaining=count(work).remaining)
+    return SweepResult(deleted, remaining=False)
 
 
 def _batches(task: Task, limit: int, deadline: float) -> Iterator[int]:
@@ -103,7 +103,7 @@ def _batches(task: Task, limit: int, deadline: float) -> Iterator[int]:
             time.sleep(max(0.0, min(PAUSE_SHARE * took, deadline - time.monotonic())))
 
 
-def as_json(outcome: Outcome, *, dry_run: bool, seconds: float) -> dict[str, Any]:
+def as_json(outcome: SweepResult, *, dry_run: bool, seconds: float) -> dict[str, Any]:
     """Return the answer's form."""
     return {
         "deleted": outcome.deleted, "remaining": outcome.remaining, "duration_ms": round(seconds * 1000, 1),

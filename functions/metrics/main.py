@@ -13,7 +13,7 @@ from functions.metrics import dashboards, exposition, reports
 from shared import operators
 from shared.data import database, metric_buckets
 from shared.http import Family
-from shared.http.metric_writer import writer
+from shared.metric_writer import writer
 
 family = Family("metrics")
 

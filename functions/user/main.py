@@ -16,7 +16,8 @@ from flask import Request, Response
 from functions.user.schemas import CreatedUser, CreateUser, DeleteUser, ListUsers, PutUser, User, Users
 from shared.credentials import Credentials
 from shared.data import database, users
-from shared.http import Family, JsonText, fields
+from shared.http import Family, JsonText
+from shared.http.formats import parse_uuid
 
 family = Family("user")
 
@@ -28,7 +29,7 @@ def create_user() -> users.NewUser:
 
 @family.route("GET", "/user/{id_or_lookup}", answer=User)
 def get_user(*, id_or_lookup: str) -> JsonText:
-    user_id = fields.parse_uuid(id_or_lookup)
+    user_id = parse_uuid(id_or_lookup)
     lookup = id_or_lookup if user_id is None else None
     return JsonText(users.get(database(), user_id=user_id, lookup=lookup))
 

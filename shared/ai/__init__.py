@@ -2,15 +2,16 @@
 
 from functools import cache
 
-from shared.ai.breaker import State
-from shared.ai.model import Model, Question
+from shared.ai.breaker import BreakerState
+from shared.ai.model import Model
+from shared.ai.questions import Question
 from shared.ai.streams import Stream
 from shared.metrics import registry
 from shared.settings import model_settings
 
 __all__ = ["Model", "Question", "Stream", "model"]
 
-STATES = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}  # as a gauge shows them
+STATES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}  # as a gauge shows them
 
 
 @cache

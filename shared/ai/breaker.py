@@ -13,7 +13,7 @@ FAILURES_TO_OPEN = 5
 PAUSE_SECONDS = 30.0
 
 
-class State(StrEnum):
+class BreakerState(StrEnum):
     """What happens to the next call."""
 
     CLOSED = "closed"  # it is let through
@@ -60,7 +60,7 @@ class Breaker:
         self._happened: Counter[str] = Counter()
 
     @property
-    def state(self) -> State:
+    def state(self) -> BreakerState:
         """Return what would happen to a call now."""
         with self._lock:
             return self._state()
@@ -75,10 +75,10 @@ class Breaker:
         """Let a call through, or return None: then nothing may be asked now."""
         with self._lock:
             state = self._state()
-            if state is State.OPEN or (state is State.HALF_OPEN and self._probing):
+            if state is BreakerState.OPEN or (state is BreakerState.HALF_OPEN and self._probing):
                 self._count("refused")
                 return None
-            self._probing = state is State.HALF_OPEN
+            self._probing = state is BreakerState.HALF_OPEN
             return Permit(self._probing, self._epoch)
 
     def succeeded(self, permit: Permit) -> None:
@@ -106,12 +106,12 @@ class Breaker:
             if permit.epoch == self._epoch and permit.is_probe:
                 self._probing = False
 
-    def _state(self) -> State:
+    def _state(self) -> BreakerState:
         if self._opened_at is None:
-            return State.CLOSED
+            return BreakerState.CLOSED
         if self._clock() - self._opened_at < self._pause_seconds:
-            return State.OPEN
-        return State.HALF_OPEN
+            return BreakerState.OPEN
+        return BreakerState.HALF_OPEN
 
     def _count(self, what: str) -> None:
         self._happened[what] += 1

@@ -12,7 +12,7 @@ from typing import Any, cast
 import httpx2
 import openai
 
-from shared.ai.model import Question
+from shared.ai.questions import Question
 from shared.ai.streams import CallPart, End, Line, Piece, Refusal, Words
 from shared.errors import ModelRefused, ModelUnavailable, ServiceError
 from shared.settings import ModelSettings, secret

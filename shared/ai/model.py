@@ -1,27 +1,17 @@
 """The language model: asked through a circuit breaker, answering with a stream. What speaks to it is `endpoint`."""
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.ai.breaker import Breaker
+from shared.ai.questions import Question
 from shared.ai.streams import Stream
 from shared.errors import InvalidSetting, ModelUnavailable
 from shared.settings import OPENAI_URL, ModelSettings, secret
 
 if TYPE_CHECKING:
     from shared.ai.endpoint import Endpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What the model is asked: a conversation, and a tool that it may call or a form that its answer must have."""
-
-    messages: Sequence[dict[str, Any]]
-    tools: Sequence[dict[str, Any]] = ()
-    response_format: dict[str, Any] | None = None
 
 
 class Model:

@@ -38,7 +38,7 @@ class Shape(Protocol):
         ...
 
 
-class Scalar:
+class ScalarShape:
     """A value that is shown only when it is whole and acceptable."""
 
     def accept(self, value: Any) -> Any:
@@ -52,7 +52,7 @@ class Scalar:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextShape:
     """Free text, which may be shown before it is whole."""
 
     description: str
@@ -71,7 +71,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Token(Scalar):
+class TokenShape(ScalarShape):
     """A text of a fixed form, of which a part would mean something else."""
 
     description: str
@@ -87,7 +87,7 @@ class Token(Scalar):
 
 
 @dataclass(frozen=True)
-class Choice(Scalar):
+class ChoiceShape(ScalarShape):
     """One of some words."""
 
     words: tuple[str, ...]
@@ -102,7 +102,7 @@ class Choice(Scalar):
 
 
 @dataclass(frozen=True)
-class Flag(Scalar):
+class FlagShape(ScalarShape):
     """Yes or no."""
 
     description: str
@@ -117,7 +117,7 @@ class Flag(Scalar):
 
 
 @dataclass(frozen=True)
-class Integer(Scalar):
+class IntegerShape(ScalarShape):
     """A whole number within a range."""
 
     description: str
@@ -136,7 +136,7 @@ class Integer(Scalar):
 
 
 @dataclass(frozen=True)
-class Number(Scalar):
+class NumberShape(ScalarShape):
     """A number within a range."""
 
     description: str
@@ -153,7 +153,7 @@ class Number(Scalar):
 
 
 @dataclass(frozen=True)
-class Array:
+class ArrayShape:
     """Some elements of one shape."""
 
     element: Shape
@@ -179,7 +179,7 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Object:
+class ObjectShape:
     """An object. Members that it does not name are dropped, whatever the model put there.
 
     `optional` members may be null or absent, and are absent then; those of `unasked` are not in the schema either. A
@@ -243,10 +243,10 @@ class Object:
 
 
 @dataclass(frozen=True)
-class OneOf:
+class OneOfShape:
     """One of some objects, told apart by their member `type`. Nothing is shown before it is known which."""
 
-    by_type: Mapping[str, Object]
+    by_type: Mapping[str, ObjectShape]
 
     def schema(self, definitions: Definitions) -> dict[str, Any]:
         return {"anyOf": [each.schema(definitions) for each in self.by_type.values()]}
@@ -261,18 +261,18 @@ class OneOf:
         which = self._which(whole)
         return MISSING if which is None else which.show(cut, whole)
 
-    def _which(self, value: Any) -> Object | None:
+    def _which(self, value: Any) -> ObjectShape | None:
         kind = value.get("type") if isinstance(value, dict) else None
         return self.by_type.get(kind) if isinstance(kind, str) else None
 
 
-def response_format(shape: Object) -> dict[str, Any]:
+def response_format(shape: ObjectShape) -> dict[str, Any]:
     """Return what makes the model answer with nothing but JSON of this shape."""
     schema = {"name": shape.name, "strict": True, "schema": strict_schema(shape)}
     return {"type": "json_schema", "json_schema": schema}
 
 
-def strict_schema(shape: Object) -> dict[str, Any]:
+def strict_schema(shape: ObjectShape) -> dict[str, Any]:
     """Return a JSON schema that stands for itself, with what it refers to in `$defs`."""
     definitions: Definitions = {}
     schema = shape.own_schema(definitions)

@@ -1,9 +1,8 @@
 """The HTTP edge: routing, strict JSON, wire fields, problem answers. The same few steps for every route."""
 
 from shared.http import fields
-from shared.http.ending import at_end
 from shared.http.family import Family
 from shared.http.responses import JsonText
 from shared.http.schema import WireSchema
 
-__all__ = ["Family", "JsonText", "WireSchema", "at_end", "fields"]
+__all__ = ["Family", "JsonText", "WireSchema", "fields"]

@@ -8,50 +8,20 @@ import binascii
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import marshmallow
 from marshmallow import ValidationError
 
+from shared.http.formats import base64_length, parse_instant, parse_uuid
+
 NIL = UUID(int=0)
 PASSWORD_CHARACTERS = 40
-_UUID = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}")
-_HYPHENS = {0, 4}
-_INSTANT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
-)
 _ESCAPED_CHARACTER_BYTES = 6  # JSON's \u0041
 _NUMBER_BYTES = 40  # a double with all its digits, and zeros that some writers add
 _ESCAPED_BASE64 = 1.5  # some writers escape "+" and "/"
-
-
-def parse_uuid(text: str) -> UUID | None:
-    """Return the UUID that a text of 32 hexadecimal digits, or of the hyphenated form, names; else None."""
-    if _UUID.fullmatch(text) is None or text.count("-") not in _HYPHENS:
-        return None
-    return UUID(text)
-
-
-def parse_instant(text: str) -> datetime | None:
-    """Return the instant of an RFC 3339 text with an offset, cut to microseconds, in UTC; None if it is none."""
-    match = _INSTANT.fullmatch(text)
-    if match is None:
-        return None
-    *date_and_time, fraction, zulu, sign, hours, minutes = match.groups()
-    offset = timedelta() if zulu else timedelta(hours=int(hours), minutes=int(minutes))
-    if offset >= timedelta(days=1):
-        return None
-    try:
-        local = datetime(*map(int, date_and_time), int((fraction or "").ljust(6, "0")[:6]), tzinfo=UTC)  # type: ignore[arg-type,misc]
-        return local + offset if sign == "-" else local - offset
-    except (ValueError, OverflowError):
-        return None
-
-
-def _base64_length(byte_count: int) -> int:
-    return (byte_count + 2) // 3 * 4
 
 
 def _text_of(value: Any) -> str:
@@ -148,13 +118,13 @@ class Base64(Field):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
         text = _text_of(value)
-        if len(text) > _base64_length(self.max_bytes):
+        if len(text) > base64_length(self.max_bytes):
             raise ValidationError(self._limits())
         try:
             decoded = binascii.a2b_base64(text, strict_mode=True)
         except ValueError:
             raise ValidationError("must be base64 with padding") from None
-        if len(text) != _base64_length(len(decoded)):  # padding past the end, which Python lets pass
+        if len(text) != base64_length(len(decoded)):  # padding past the end, which Python lets pass
             raise ValidationError("must be base64 with padding")
         if not self.min_bytes <= len(decoded) <= self.max_bytes:
             raise ValidationError(self._limits())
@@ -169,7 +139,7 @@ class Base64(Field):
         return None if value is None else b64encode(value).decode()
 
     def max_json_bytes(self) -> int:
-        return int(_base64_length(self.max_bytes) * _ESCAPED_BASE64)
+        return int(base64_length(self.max_bytes) * _ESCAPED_BASE64)
 
 
 class Instant(Field):

@@ -7,19 +7,17 @@ import logging
 import re
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from flask import Request, Response
 from werkzeug.datastructures import Headers
 
 from shared import errors, logs
-from shared.http.metric_writer import writer
+from shared.http.routes import Route
+from shared.metric_writer import writer
 from shared.metrics import observation, registry, series
 from shared.settings import log_settings
-
-if TYPE_CHECKING:
-    from shared.http.family import Route
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,6 @@ endpoints → transport (`sockets`, `polling`) → `hubs.dispatch` → a convers
 """
 
 from shared.signalr.endpoints import serve
-from shared.signalr.hubs import Conversation, Hub, State, Turn
+from shared.signalr.hubs import Conversation, ConversationState, Hub, Turn
 
-__all__ = ["Conversation", "Hub", "State", "Turn", "serve"]
+__all__ = ["Conversation", "ConversationState", "Hub", "Turn", "serve"]

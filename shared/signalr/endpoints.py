@@ -21,10 +21,10 @@ from shared import logs, subscriptions
 from shared.errors import InvalidRequest, ServiceError, UnknownConnection, UnknownPath
 from shared.http import Family
 from shared.http.bodies import read_body
-from shared.http.family import plain_path
-from shared.http.metric_writer import writer
 from shared.http.problems import crash_response, problem_response
 from shared.http.responses import allow_any_origin, json_response
+from shared.http.routes import plain_path
+from shared.metric_writer import writer
 from shared.settings import chat_settings
 from shared.signalr import polling, tickets
 from shared.signalr.hubs import Hub

@@ -26,7 +26,7 @@ NO_STREAM = "The method does not stream."
 FAULT = "An error occurred on the server."
 TOO_MANY = "Too many calls are waiting."
 
-State = list[dict[str, Any]]
+ConversationState = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,16 @@ class Turn:
     """What a method that takes its time has to do with."""
 
     subscriber: str
-    state: State  # what the turns before have left
+    state: ConversationState  # what the turns before have left
     send: Callable[[dict[str, Any]], None]  # ConnectionError if the client is gone
     cancelled: threading.Event  # the turn is to end, and what it has sent stays as it is
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TurnResult:
     """What a turn leaves."""
 
-    state: State
+    state: ConversationState
     completion: str | None  # the frame that tells the client, if it waits for one
 
 
@@ -84,7 +84,7 @@ class Conversation(Protocol):
         """End the connection, as the client wishes."""
 
 
-TurnMethod = Callable[..., State]
+TurnMethod = Callable[..., ConversationState]
 Act = Callable[[Conversation], None]
 
 
@@ -134,7 +134,7 @@ class Hub:
         conversation.play(call)
         return False
 
-    def run(self, call: Invocation, turn: Turn) -> Outcome:
+    def run(self, call: Invocation, turn: Turn) -> TurnResult:
         """Play a turn to its end. Raises ConnectionError if the client is gone."""
         method = self._turns[call.target]
         error, began = None, time.monotonic()
@@ -148,7 +148,7 @@ class Hub:
         log.info("turn played", extra=self._event(call, turn, time.monotonic() - began))
         registry.count("liftlog_chat_turns_total", hub=self.path, method=call.target)
         completion = None if call.invocation_id is None else protocol.completion(call.invocation_id, error)
-        return Outcome(state, completion)
+        return TurnResult(state, completion)
 
     def _event(self, call: Invocation, turn: Turn, seconds: float) -> dict[str, Any]:
         fields = {"hub": self.path, "method": call.target, "duration_ms": round(seconds * 1000)}

@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from shared.data import chats, database
+from shared.data import chat_turns, chats, database
 from shared.errors import ChatsFull, DatabaseUnavailable, Overloaded, UnknownConnection
 from shared.signalr import protocol
 from shared.signalr.hubs import MAX_WAITING, TOO_MANY, Hub, InvalidCall, Turn, dispatch
@@ -36,33 +36,33 @@ class StoredConversation:
         chats.send(database(), self._id, frame)
 
     def play(self, call: Invocation) -> None:
-        begun = chats.play(database(), self._id, asdict(call), MAX_WAITING)
+        begun = chat_turns.play(database(), self._id, asdict(call), MAX_WAITING)
         if begun is False:
             raise InvalidCall(TOO_MANY)
-        if isinstance(begun, chats.Part):
+        if isinstance(begun, chat_turns.Part):
             player = self._add_player(begun)
             threading.Thread(target=self._play, args=[begun, player], name="turn", daemon=True).start()
 
     def stop(self) -> None:
-        chats.stop(database(), self._id)
+        chat_turns.stop(database(), self._id)
 
     def cancel(self, invocation_id: str) -> None:
-        chats.stop(database(), self._id, invocation_id)
+        chat_turns.stop(database(), self._id, invocation_id)
 
     def restart(self) -> None:
-        chats.restart(database(), self._id)
+        chat_turns.restart(database(), self._id)
 
     def leave(self) -> None:
         chats.end(database(), self._id)
 
-    def _add_player(self, part: chats.Part) -> Player:
+    def _add_player(self, part: chat_turns.Part) -> Player:
         player = Player(self._id, part.player, self._hub.timing.client)
         switchboard().add(player)
         return player
 
-    def _play(self, begun: chats.Part, player: Player) -> None:
+    def _play(self, begun: chat_turns.Part, player: Player) -> None:
         """Play a turn, and those that have come meanwhile."""
-        part: chats.Part | None = begun
+        part: chat_turns.Part | None = begun
         while part is not None:
             try:
                 part = self._play_one(part, player)
@@ -76,7 +76,7 @@ class StoredConversation:
             if part is not None:
                 player = self._add_player(part)
 
-    def _play_one(self, part: chats.Part, player: Player) -> chats.Part | None:
+    def _play_one(self, part: chat_turns.Part, player: Player) -> chat_turns.Part | None:
         def send(argument: dict[str, Any]) -> None:
             topic = f"{part.player} {argument.get('type')}"
             try:
@@ -88,7 +88,7 @@ class StoredConversation:
 
         turn = Turn(self._ticket.subscriber, part.history, send, player.cancelled)
         outcome = self._hub.run(Invocation(**part.call), turn)
-        return chats.play_next(database(), self._id, part, outcome.state, outcome.completion)
+        return chat_turns.play_next(database(), self._id, part, outcome.state, outcome.completion)
 
 
 def poll(hub: Hub, ticket: Ticket, *, has_room: bool) -> str | None:

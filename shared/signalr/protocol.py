@@ -50,7 +50,7 @@ class Other:
     """A message that needs no answer: a ping, a piece of a stream that no method takes, a type of a later version."""
 
 
-Message = Invocation | Cancel | Close | Other
+HubMessage = Invocation | Cancel | Close | Other
 
 
 class Splitter:
@@ -83,7 +83,7 @@ def parse_handshake(message: bytes) -> None:
         raise ProtocolError("The server does not support the requested version of the protocol.")
 
 
-def parse(message: bytes) -> Message:
+def parse(message: bytes) -> HubMessage:
     """Return what a client says after the handshake. Raises ProtocolError."""
     members = _object(message)
     kind = members.get("type")

@@ -9,10 +9,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from functools import cache
 
-from shared.http.ending import at_end
-from shared.http.metric_writer import writer
+from shared.ending import at_end
+from shared.metric_writer import writer
 from shared.signalr import protocol
-from shared.signalr.hubs import MAX_WAITING, TOO_MANY, Hub, InvalidCall, State, Turn, dispatch
+from shared.signalr.hubs import MAX_WAITING, TOO_MANY, ConversationState, Hub, InvalidCall, Turn, dispatch
 from shared.signalr.protocol import Invocation, ProtocolError, Splitter
 from shared.signalr.websocket import WebSocket
 
@@ -25,7 +25,7 @@ class Playing:
     """The turn under way."""
 
     call: Invocation
-    state: State
+    state: ConversationState
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -37,7 +37,7 @@ class SocketConversation:
         self._subscriber = subscriber
         self._websocket = websocket
         self._lock = threading.Lock()
-        self._state: State = []
+        self._state: ConversationState = []
         self._playing: Playing | None = None
         self._waiting: deque[Invocation] = deque()
         self.has_ended = False
@@ -103,7 +103,7 @@ class SocketConversation:
             playing = self._next(playing, outcome.state)
             writer().write_if_due()  # an instance that holds nothing but sockets has no requests that would do it
 
-    def _next(self, played: Playing, state: State) -> Playing | None:
+    def _next(self, played: Playing, state: ConversationState) -> Playing | None:
         with self._lock:
             if self._state is played.state:  # no restart has come between
                 self._state = state

@@ -14,11 +14,11 @@ from uuid import UUID
 
 from pg8000.exceptions import DatabaseError, InterfaceError
 
-from shared.data import chats, database
+from shared.data import chat_turns, chats, database
 from shared.data.connections import Connection
 from shared.data.pool import Database
+from shared.ending import at_end
 from shared.errors import DatabaseUnavailable
-from shared.http.ending import at_end
 from shared.signalr import protocol
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ class Switchboard:
     def _give_sign_of_life(self, connection: Connection, whose: list[Waiter | Player]) -> None:
         players = [who.player_id for who in whose if isinstance(who, Player)]
         if players:
-            chats.keep_playing(connection, players)
+            chat_turns.keep_playing(connection, players)
 
     def _pass_on(self, connection: Connection, notifications: list[tuple[str, str]]) -> None:
         news = {payload for channel, payload in notifications if channel == chats.NEWS}

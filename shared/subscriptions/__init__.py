@@ -9,7 +9,6 @@ minutes and never past the subscription's end, so that a chat does not ask at ea
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from gunicorn.config import LimitRequestFieldSize
@@ -19,6 +18,7 @@ from shared.metrics import registry
 from shared.subscriptions import apple, google_play, revenuecat, web
 from shared.subscriptions.memory import Memory
 from shared.subscriptions.outcomes import Refused
+from shared.subscriptions.subscribers import Subscriber
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,6 @@ STORES: dict[str, PaidUntil] = {
     "google": google_play.paid_until,
     "apple": apple.paid_until,
 }
-WEB_DAILY_REQUESTS, DAILY_REQUESTS = 100, 20  # in any 24 hours, of the REST routes
 
 LONGEST_HEADER_BYTES = 64 * 1024
 # An App Store receipt passes gunicorn's 8190 bytes, and functions-framework has no option for it. Functions are loaded
@@ -38,19 +37,6 @@ LONGEST_HEADER_BYTES = 64 * 1024
 LimitRequestFieldSize.default = LONGEST_HEADER_BYTES
 
 _memory = Memory()
-
-
-@dataclass(frozen=True, slots=True)
-class Subscriber:
-    """Whose request this is, as far as anybody needs to know."""
-
-    store: str  # web, revenuecat, google or apple
-    key: str  # upper-case hex SHA-256 of the token, under which the rate limits count; the token is kept nowhere
-
-    @property
-    def daily_requests(self) -> int:
-        """How many requests to the REST routes the store's subscribers have in any 24 hours."""
-        return WEB_DAILY_REQUESTS if self.store == "web" else DAILY_REQUESTS
 
 
 def authenticate(authorization: str | None) -> Subscriber:

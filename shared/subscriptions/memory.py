@@ -1,14 +1,10 @@
 """What stores have said yes to: in this process, for minutes, by hash."""
 
-from __future__ import annotations
-
 import threading
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from shared.subscriptions import Subscriber
+from shared.subscriptions.subscribers import Subscriber
 
 LONGEST_SECONDS = 300.0
 MOST_SUBSCRIBERS = 10_000  # some 2 MB

@@ -12,7 +12,7 @@ import pytest
 from client import canned_coach
 from client.hub_client import HubClient, HubFailed
 from client.model_server import ModelServer
-from client.scripted_answers import Stall, Text
+from client.scripted_answers import Say, Stall
 from local.processes import free_port
 from tests.servers import Servers
 
@@ -109,8 +109,8 @@ def test_locale_and_unit_reach_the_coach(url, model):
 
 
 def test_ctrl_c_stops_an_answer_and_the_talk_goes_on(url, model):
-    model.script(Text("Hello."))
-    model.script(Text("Once upon a time "), Stall())
+    model.script(Say("Hello."))
+    model.script(Say("Once upon a time "), Stall())
     before = len(model.requests)
     process = subprocess.Popen(
         [sys.executable, "-m", "client.chat", "--say", "tell me a story", "--say", "a plan for one day"],

@@ -10,7 +10,7 @@ import pytest
 
 from client import canned_coach
 from client.model_server import ModelServer
-from client.scripted_answers import Disconnect, Finish, HttpError, Raw, Refusal, Stall, Text, ToolCall
+from client.scripted_answers import CallTool, Disconnect, Finish, HttpError, Raw, Refuse, Say, Stall
 from functions.ai import plans as rest_plans
 from functions.ai_chat import plans as chat_plans
 from shared.ai import model as language_model
@@ -46,7 +46,7 @@ def deltas(chunks):
 
 
 def test_a_text_comes_in_pieces_of_the_length_that_was_said(model, client):
-    model.script(Text("Hello there", piece_characters=3))
+    model.script(Say("Hello there", piece_characters=3))
     chunks = list(stream(client))
     assert [delta.content for delta in deltas(chunks)] == ["", "Hel", "lo ", "the", "re", None]
     assert [chunk.choices[0].finish_reason for chunk in chunks] == [None] * 5 + ["stop"]
@@ -55,7 +55,7 @@ def test_a_text_comes_in_pieces_of_the_length_that_was_said(model, client):
 
 @pytest.mark.parametrize("characters", [1, 2, 7, 10_000])
 def test_a_tools_arguments_come_in_fragments_that_end_anywhere(model, client, characters):
-    model.script(Text("Here."), ToolCall(PLAN, fragment_characters=characters))
+    model.script(Say("Here."), CallTool(PLAN, fragment_characters=characters))
     chunks = list(stream(client))
     calls = [call for delta in deltas(chunks) for call in delta.tool_calls or []]
     assert (calls[0].index, calls[0].id, calls[0].function.name) == (0, "call_0", "create_workout_plan")
@@ -66,12 +66,12 @@ def test_a_tools_arguments_come_in_fragments_that_end_anywhere(model, client, ch
 
 
 def test_arguments_may_be_no_json(model, client):
-    model.script(ToolCall('{"name": "Pu', fragment_characters=100))
+    model.script(CallTool('{"name": "Pu', fragment_characters=100))
     assert deltas(stream(client))[2].tool_calls[0].function.arguments == '{"name": "Pu'
 
 
 def test_two_calls_have_their_indexes(model, client):
-    model.script(ToolCall(PLAN), ToolCall("{}", name="another"))
+    model.script(CallTool(PLAN), CallTool("{}", name="another"))
     calls = whole(client).message.tool_calls
     assert [(call.function.name, json.loads(call.function.arguments)) for call in calls] == [
         ("create_workout_plan", PLAN),
@@ -80,22 +80,22 @@ def test_two_calls_have_their_indexes(model, client):
 
 
 def test_a_whole_answer_has_everything(model, client):
-    model.script(Text("Here."), ToolCall(PLAN))
+    model.script(Say("Here."), CallTool(PLAN))
     choice = whole(client)
     assert (choice.message.content, choice.finish_reason) == ("Here.", "tool_calls")
     assert json.loads(choice.message.tool_calls[0].function.arguments) == PLAN
 
 
 def test_a_refusal_and_a_reason_to_finish(model, client):
-    model.script(Refusal("I must not."))
-    model.script(Text("Too lo"), Finish("length"))
+    model.script(Refuse("I must not."))
+    model.script(Say("Too lo"), Finish("length"))
     assert whole(client).message.refusal == "I must not."
     assert whole(client).finish_reason == "length"
 
 
 def test_usage_is_told_when_it_is_asked_for(model, client):
-    model.script(Text("a"))
-    model.script(Text("a"))
+    model.script(Say("a"))
+    model.script(Say("a"))
     last = list(stream(client, stream_options={"include_usage": True}))[-1]
     assert (last.choices, last.usage.total_tokens) == ([], 150)
     assert all(chunk.usage is None for chunk in stream(client))
@@ -116,12 +116,12 @@ def test_errors_are_as_openai_sends_them(model, client, status, error, streams):
 
 def test_scripts_answer_in_order_and_connections_are_used_again(model, client):
     for number in range(5):
-        model.script(Text(str(number)))
+        model.script(Say(str(number)))
     assert [whole(client).message.content for _ in range(5)] == list("01234")
 
 
 def test_requests_are_recorded(model, client):
-    model.script(Text("a"))
+    model.script(Say("a"))
     whole(client, temperature=0.5)
     (request,) = model.requests
     assert request.path == "/v1/chat/completions"
@@ -131,10 +131,10 @@ def test_requests_are_recorded(model, client):
     assert not request.disconnected.is_set()
 
 
-@pytest.mark.parametrize("before", [(), (Text(""),), (Text("Half an ans"),), (ToolCall('{"na'),)])
+@pytest.mark.parametrize("before", [(), (Say(""),), (Say("Half an ans"),), (CallTool('{"na'),)])
 def test_a_stall_ends_when_it_is_released(model, client, before):
     stall = Stall()
-    model.script(*before, stall, Text("wer"))
+    model.script(*before, stall, Say("wer"))
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(lambda: "".join(delta.content or "" for delta in deltas(stream(client))))
         request = model.wait_for_request()
@@ -143,7 +143,7 @@ def test_a_stall_ends_when_it_is_released(model, client, before):
         assert answer.result().endswith("wer")
 
 
-@pytest.mark.parametrize("before", [(), (Text("Half an ans"),)])
+@pytest.mark.parametrize("before", [(), (Say("Half an ans"),)])
 def test_a_client_that_leaves_during_a_stall_is_noticed(model, before):
     model.script(*before, Stall())
     with socket.create_connection(("127.0.0.1", int(model.base_url.split(":")[2].split("/")[0]))) as bare:
@@ -156,14 +156,14 @@ def test_a_client_that_leaves_during_a_stall_is_noticed(model, before):
 
 
 def test_a_client_that_leaves_in_mid_stream_is_noticed(model, client):
-    model.script(Text("word " * 10_000, pause_seconds=0.001))
+    model.script(Say("word " * 10_000, pause_seconds=0.001))
     answer = stream(client)
     next(iter(answer))
     answer.close()
     assert model.requests[0].disconnected.wait(WAIT_SECONDS)
 
 
-@pytest.mark.parametrize("before", [(), (Text("Half an ans"),)])
+@pytest.mark.parametrize("before", [(), (Say("Half an ans"),)])
 def test_a_disconnect_breaks_the_connection(model, client, before):
     model.script(*before, Disconnect())
     with pytest.raises((openai.APIConnectionError, openai.APIError)):
@@ -187,7 +187,7 @@ def test_many_at_once_each_get_their_own_answer(model, client):
         return "".join(delta.content or "" for delta in deltas(stream(client)))
 
     for number in range(8):
-        model.script(Text(str(number) * 100))
+        model.script(Say(str(number) * 100))
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(ask, range(8)))
     assert sorted(answers) == [str(number) * 100 for number in range(8)]

@@ -5,7 +5,7 @@ import threading
 import functions_framework
 from flask import Request
 
-from shared.http import ending
+from shared import ending
 
 
 def say(word: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.model_server import ModelServer
-from client.scripted_answers import Finish, HttpError, Raw, Refusal, Stall, Text
+from client.scripted_answers import Finish, HttpError, Raw, Refuse, Say, Stall
 from functions.ai.schemas import PlanSession, PlanWorkout
 from shared.errors import InvalidRequest
 from tests.functions.test_fuzz import BOUNDED, JSON, paths_of, replaced
@@ -119,7 +119,7 @@ def app_session(link=""):
 
 
 def test_a_plan_for_the_app(ask, model_server):
-    model_server.script(Text(json.dumps(plan_v1()), piece_characters=7))
+    model_server.script(Say(json.dumps(plan_v1()), piece_characters=7))
     answer = ask("/ai/workout", {"attributes": plan_wishes(), "auth": {"any": "thing"}})
     assert answer.status_code == 200
     assert answer.json == plan_v1() | {"sessions": [app_session()]}
@@ -134,7 +134,7 @@ def test_a_plan_for_the_app(ask, model_server):
 
 
 def test_a_session_for_the_app(ask, model_server):
-    model_server.script(Text(json.dumps(plan_v1()["sessions"][0]), piece_characters=50))
+    model_server.script(Say(json.dumps(plan_v1()["sessions"][0]), piece_characters=50))
     answer = ask("/v2/ai/session", {"attributes": session_wishes()})
     assert answer.json == app_session()
     wishes = json.loads(model_server.requests[-1].body["messages"][1]["content"])
@@ -147,22 +147,22 @@ def test_a_session_for_the_app(ask, model_server):
     [(0, 2), (24, 2), (25, 3), (49, 3), (50, 5), (74, 5), (75, 7), (89, 7), (90, 10), (100, 10)],
 )
 def test_volume_asks_for_a_number_of_exercises(ask, model_server, volume, count):
-    model_server.script(Text(json.dumps(plan_v1()["sessions"][0]), piece_characters=500))
+    model_server.script(Say(json.dumps(plan_v1()["sessions"][0]), piece_characters=500))
     ask("/ai/session", {"attributes": session_wishes(volume=volume)})
     assert json.loads(model_server.requests[-1].body["messages"][1]["content"])["number_of_exercises"] == count
 
 
 def test_the_other_form(ask, model_server):
-    model_server.script(Text(json.dumps(PORT_PLAN), piece_characters=50))
+    model_server.script(Say(json.dumps(PORT_PLAN), piece_characters=50))
     assert ask("/ai/workout", port_plan_wishes(additional_preferences="No barbell")).json == PORT_PLAN
-    model_server.script(Text(json.dumps(PORT_SESSION), piece_characters=50))
+    model_server.script(Say(json.dumps(PORT_SESSION), piece_characters=50))
     assert ask("/ai/session", port_session_wishes(available_equipment=None)).json == PORT_SESSION
 
 
 def test_a_link_that_the_model_made_up_is_left_out(ask, model_server):
     value = plan_v1()
     value["sessions"][0]["exercises"][0]["link"] = "https://elsewhere.example"
-    model_server.script(Text(json.dumps(value), piece_characters=50))
+    model_server.script(Say(json.dumps(value), piece_characters=50))
     assert ask("/ai/workout", VALID["/ai/workout"]).json["sessions"] == [app_session()]
 
 
@@ -209,7 +209,7 @@ def assert_judged(planners, model_server, path, wishes, answer_of_model, field, 
     """Whether the wishes pass, or the field is named and the model is not asked."""
     asked_before = len(model_server.requests)
     if status == 200:
-        model_server.script(Text(json.dumps(answer_of_model), piece_characters=500))
+        model_server.script(Say(json.dumps(answer_of_model), piece_characters=500))
     answer = Caller(planners, alone=False)("POST", path, {"attributes": wishes}, headers=SUBSCRIBED)
     assert answer.status_code == status
     assert len(model_server.requests) - asked_before == (status == 200)
@@ -249,7 +249,7 @@ def test_without_a_subscription_it_is_401_whatever_the_body(ask, headers):
 
 
 def test_inside_the_envelope_the_subscription_is_in_its_headers(planners, model_server):
-    model_server.script(Text(json.dumps(plan_v1()), piece_characters=500))
+    model_server.script(Say(json.dumps(plan_v1()), piece_characters=500))
     envelope = {"route": "POST /ai/workout", "body": VALID["/ai/workout"], "headers": SUBSCRIBED}
     call = Caller(planners, alone=False)
     assert call("POST", "/", envelope).status_code == 200
@@ -260,20 +260,20 @@ def test_inside_the_envelope_the_subscription_is_in_its_headers(planners, model_
 @pytest.mark.parametrize(
     ("steps", "status", "kind"),
     [
-        ([Text("no JSON")], 503, "model-unavailable"),
-        ([Text('{"name": "x"}')], 503, "model-unavailable"),
-        ([Text("")], 503, "model-unavailable"),
-        ([Text('{"name": "cut'), Finish("length")], 503, "model-unavailable"),
-        ([Refusal("I won't.")], 422, "model-refused"),
+        ([Say("no JSON")], 503, "model-unavailable"),
+        ([Say('{"name": "x"}')], 503, "model-unavailable"),
+        ([Say("")], 503, "model-unavailable"),
+        ([Say('{"name": "cut'), Finish("length")], 503, "model-unavailable"),
+        ([Refuse("I won't.")], 422, "model-refused"),
         ([Finish("content_filter")], 422, "model-refused"),
         ([HttpError(400)], 422, "model-refused"),
         ([HttpError(429, retry_after="60")], 503, "model-unavailable"),
-        ([Text("{"), Raw(b"data: garbage\n\n")], 503, "model-unavailable"),
+        ([Say("{"), Raw(b"data: garbage\n\n")], 503, "model-unavailable"),
         ([Stall()], 503, "model-unavailable"),
     ],
 )
 def test_an_answer_that_is_none_is_a_problem(database_url, planners, model_server, path, steps, status, kind):
-    model_server.script(Text(json.dumps(plan_v1() if path == "/ai/workout" else plan_v1()["sessions"][0])))
+    model_server.script(Say(json.dumps(plan_v1() if path == "/ai/workout" else plan_v1()["sessions"][0])))
     call = Caller(planners, alone=False)
     assert call("POST", path, VALID[path], headers=SUBSCRIBED).status_code == 200  # the breaker stays closed
     model_server.script(*steps)
@@ -296,7 +296,7 @@ def test_the_next_request_past_the_limit_is_429_and_a_refused_one_does_not_count
             key=key, oldest=oldest,
         )  # fmt: skip
         assert call("POST", "/ai/workout", {}, headers=headers).status_code == 400
-        model_server.script(Text(json.dumps(plan_v1()), piece_characters=500))
+        model_server.script(Say(json.dumps(plan_v1()), piece_characters=500))
         assert call("POST", "/ai/workout", VALID["/ai/workout"], headers=headers).status_code == 200
         asked = len(model_server.requests)
         refused = call("POST", "/ai/session", VALID["/ai/session"], headers=headers)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from client.scripted_answers import HttpError, Stall, Text, ToolCall
+from client.scripted_answers import CallTool, HttpError, Say, Stall
 from shared.data import metric_buckets
 from shared.metrics import series
 from tests.hub_clients import Driver, poll
@@ -49,7 +49,7 @@ def said(model, number):
 @pytest.mark.parametrize("hub", [V1, V2])
 def test_a_text_grows_until_the_call_completes(connect, model, hub):
     chat = connect(hub)
-    model.script(Text(LONG_TEXT, pause_seconds=0.03))
+    model.script(Say(LONG_TEXT, pause_seconds=0.03))
     assert chat.invoke("SendMessage", "How often?", PLAN_VERSION) is None
     assert len(chat.texts) > 1
     assert all(later.startswith(earlier) for earlier, later in pairwise(chat.texts))
@@ -68,7 +68,7 @@ def test_introduce_asks_the_model_in_the_locale_and_the_unit(connect, model):
 
 def test_a_plan_grows_and_then_is_whole(connect, model):
     chat = connect(V2)
-    model.script(ToolCall(plan(), fragment_characters=20, pause_seconds=0.01))
+    model.script(CallTool(plan(), fragment_characters=20, pause_seconds=0.01))
     assert chat.invoke("SendMessage", "A plan, please", PLAN_VERSION) is None
     plans = [message for message in chat.messages if message["type"] == "chatPlan"]
     assert len(plans) > 1
@@ -81,7 +81,7 @@ def test_a_plan_grows_and_then_is_whole(connect, model):
 
 def test_the_first_apps_get_a_plan_once(connect, model):
     chat = connect(V1)
-    model.script(ToolCall(plan_v1(), fragment_characters=20, pause_seconds=0.01))
+    model.script(CallTool(plan_v1(), fragment_characters=20, pause_seconds=0.01))
     assert chat.invoke("SendMessage", "A plan, please") is None
     (message,) = [message for message in chat.messages if message["type"] == "chatPlan"]
     assert message["plan"]["sessions"]
@@ -89,7 +89,7 @@ def test_the_first_apps_get_a_plan_once(connect, model):
 
 def test_the_conversation_goes_on(connect, model):
     chat = connect()
-    model.script(Text("Hi Ann"))
+    model.script(Say("Hi Ann"))
     chat.invoke("SendMessage", "I am Ann", PLAN_VERSION)
     chat.invoke("SendMessage", "Who am I?", PLAN_VERSION)
     assert said(model, 2) == ["I am Ann", "Hi Ann", "Who am I?"]
@@ -98,7 +98,7 @@ def test_the_conversation_goes_on(connect, model):
 def test_long_conversations_are_cut(connect, model):
     chat = connect()
     for number in range(12):
-        model.script(Text(f"answer {number}"))
+        model.script(Say(f"answer {number}"))
         chat.invoke("SendMessage", f"question {number}", PLAN_VERSION)
     assert said(model, 12)[0] == "question 2"
     assert len(said(model, 12)) == 19
@@ -127,7 +127,7 @@ def test_a_failing_model_leaves_a_message_and_a_hub_that_lives(connect, model):
     model.script(HttpError(400))
     assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
     assert chat.texts[-1].startswith("Sorry")
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     assert chat.invoke("SendMessage", "Hello?", PLAN_VERSION) is None
     assert chat.texts[-1] == "Hi"
 
@@ -137,14 +137,14 @@ def test_a_failing_model_leaves_a_message_and_a_hub_that_lives(connect, model):
 
 def test_stop_ends_the_turn_and_keeps_the_users_message(connect, model):
     chat = connect()
-    model.script(Text("Listen"), Stall())
+    model.script(Say("Listen"), Stall())
     turn = chat.begin("SendMessage", "Tell me everything", PLAN_VERSION)
     poll(lambda: "Listen" in chat.texts)
     assert chat.invoke("StopInProgress") is None
     assert chat.end(turn) is None
     assert model.wait_for_request(1).disconnected.wait(5)
     assert chat.texts[-1] == "Listen"
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     chat.invoke("SendMessage", "Shorter, please", PLAN_VERSION)
     assert said(model, 2) == ["Tell me everything\n\nShorter, please"]
 
@@ -161,7 +161,7 @@ def test_stop_reaches_a_turn_that_was_only_just_begun(connect, model):
 def test_stop_without_a_turn_does_nothing(connect, model):
     chat = connect()
     assert chat.invoke("StopInProgress") is None
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
     assert chat.texts == ["Hi"]
 
@@ -176,7 +176,7 @@ def test_restart_forgets_what_was_said(connect, model):
 
 def test_restart_ends_the_turn_and_forgets_it_too(connect, model):
     chat = connect()
-    model.script(Text("Listen"), Stall())
+    model.script(Say("Listen"), Stall())
     turn = chat.begin("SendMessage", "I am Ann", PLAN_VERSION)
     poll(lambda: "Listen" in chat.texts)
     assert chat.invoke("RestartChat") is None
@@ -187,8 +187,8 @@ def test_restart_ends_the_turn_and_forgets_it_too(connect, model):
 
 def test_a_second_turn_waits_for_the_first_and_stop_does_not(connect, model):
     chat = connect()
-    model.script(Text("One"), Stall())
-    model.script(Text("Two"))
+    model.script(Say("One"), Stall())
+    model.script(Say("Two"))
     first = chat.begin("SendMessage", "First", PLAN_VERSION)
     poll(lambda: "One" in chat.texts)
     second = chat.begin("SendMessage", "Second", PLAN_VERSION)
@@ -204,7 +204,7 @@ def test_too_many_waiting_turns_are_refused(connect, model):
     stall = Stall()
     model.script(stall)
     for _ in range(8):
-        model.script(Text("Hi"))
+        model.script(Say("Hi"))
     turns = [chat.begin("SendMessage", f"{number}", PLAN_VERSION) for number in range(10)]
     assert chat.end(turns[9]) == "Too many calls are waiting."
     stall.released.set()
@@ -240,7 +240,7 @@ def test_a_call_without_an_id_is_played_without_a_completion(connect, model):
     chat = connect()
     chat.send("Nonsense")
     chat.send("SendMessage", 5)
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     chat.send("SendMessage", "Hello", PLAN_VERSION)
     poll(lambda: chat.texts == ["Hi"])
     assert "completed" not in chat.events
@@ -251,9 +251,9 @@ def test_a_call_without_an_id_is_played_without_a_completion(connect, model):
 
 def test_two_connections_of_one_user_are_two_conversations(connect, model):
     one, other = connect(), connect()
-    model.script(Text("Hi Ann"))
+    model.script(Say("Hi Ann"))
     one.invoke("SendMessage", "I am Ann", PLAN_VERSION)
-    model.script(Text("No idea"))
+    model.script(Say("No idea"))
     other.invoke("SendMessage", "Who am I?", PLAN_VERSION)
     assert said(model, 2) == ["Who am I?"]
     assert (one.texts[-1], other.texts[-1]) == ("Hi Ann", "No idea")
@@ -263,7 +263,7 @@ def test_a_connection_that_ends_takes_its_turn_with_it(driver, chat_server, mode
     for number, transport in enumerate(TRANSPORTS, 1):
         chat = driver.connect(chat_server.url + V2, transport)
         chat.wait_for("connected")
-        model.script(Text("Listen"), Stall())
+        model.script(Say("Listen"), Stall())
         chat.begin("SendMessage", "Hello", PLAN_VERSION)
         poll(lambda chat=chat: "Listen" in chat.texts)
         chat.stop()
@@ -276,7 +276,7 @@ def test_a_client_that_vanishes_is_noticed(hasty_server, model, transport):
     try:
         chat = driver.connect(hasty_server.url + V2, transport, keepAliveMs=200)
         chat.wait_for("connected")
-        model.script(Text("Listen"), Stall())
+        model.script(Say("Listen"), Stall())
         chat.begin("SendMessage", "Hello", PLAN_VERSION)
         poll(lambda: "Listen" in chat.texts)
     finally:
@@ -291,9 +291,9 @@ def test_an_idle_connection_outlives_all_clocks(hasty_server, driver, model, tra
     idle.wait_for("connected")
     busy = driver.connect(hasty_server.url + V2, transport, keepAliveMs=200)
     busy.wait_for("connected")
-    model.script(Text("x" * 300, pause_seconds=0.03))  # more than two seconds
+    model.script(Say("x" * 300, pause_seconds=0.03))  # more than two seconds
     busy.invoke("SendMessage", "Hello", PLAN_VERSION)
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     assert idle.invoke("SendMessage", "Hello", PLAN_VERSION) is None
     assert idle.texts == ["Hi"]
     idle.stop()
@@ -304,7 +304,7 @@ def test_an_idle_connection_outlives_all_clocks(hasty_server, driver, model, tra
 def test_without_a_choice_the_client_takes_websockets(driver, chat_server, model, hub):
     chat = driver.connect(chat_server.url + hub)
     chat.wait_for("connected")
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
     chat.stop()
 
@@ -312,7 +312,7 @@ def test_without_a_choice_the_client_takes_websockets(driver, chat_server, model
 def test_websockets_need_no_negotiation(driver, chat_server, model):
     chat = driver.connect(chat_server.url + V2, "WebSockets", skipNegotiation=True)
     chat.wait_for("connected")
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
     chat.stop()
 
@@ -322,7 +322,7 @@ def test_websockets_need_no_negotiation(driver, chat_server, model):
 def test_the_gateway_has_the_hubs_and_everything_is_below_v2(driver, gateway, model, transport, path):
     chat = driver.connect(gateway.url + path, transport)
     chat.wait_for("connected")
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
     assert chat.texts == ["Hi"]
     chat.stop()
@@ -348,7 +348,7 @@ def test_a_day_has_so_many_turns(driver, new_chat_server, model, transport):
     chat.wait_for("connected")
     assert chat.invoke("SendMessage", "Hello", 2) is None  # is not one
     for _ in range(2):
-        model.script(Text("Hi"))
+        model.script(Say("Hi"))
         assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
     assert chat.invoke("SendMessage", "Hello", PLAN_VERSION) is None
     assert [text for text in chat.texts if text != "Hi"] == [chat.texts[-1]]

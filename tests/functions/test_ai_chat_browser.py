@@ -9,7 +9,7 @@ from queue import Queue
 
 import pytest
 
-from client.scripted_answers import Text
+from client.scripted_answers import Say
 from tests.browsers import chromium
 from tests.hub_clients import FOLDER, require_node
 
@@ -84,7 +84,7 @@ def browser(url, profile):
 @pytest.mark.parametrize("transport", ["WebSockets", "LongPolling"])
 def test_a_page_of_another_origin_chats(chat_server, model, tmp_path, transport):
     require_node()
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     page = PAGE.replace("HUB", json.dumps(f"{chat_server.url}/ai-chat-v2")).replace("TRANSPORT", transport)
     with page_server(page) as (url, results), browser(url, tmp_path):
         assert results.get(timeout=WAIT_SECONDS) == [{"type": "messageResponse", "message": "Hi"}]

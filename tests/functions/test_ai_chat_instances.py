@@ -13,7 +13,7 @@ import pytest
 import requests
 
 import migrations
-from client.scripted_answers import Stall, Text
+from client.scripted_answers import Say, Stall
 from shared.data import chats
 from shared.data.pool import Database
 from tests.hub_clients import (
@@ -104,15 +104,15 @@ def test_the_official_client_polls_two_processes_in_turn(driver, chat_server, ot
     with RoundRobin(chat_server.url, other_server.url) as balancer:
         chat = driver.connect(balancer.url + V2, "LongPolling")
         chat.wait_for("connected")
-        model.script(Text("Hi Ann"))
+        model.script(Say("Hi Ann"))
         assert chat.invoke("SendMessage", "I am Ann", 3) is None
-        model.script(Text("Listen"), Stall())
+        model.script(Say("Listen"), Stall())
         turn = chat.begin("SendMessage", "Tell me everything", 3)
         poll(lambda: "Listen" in chat.texts)
         assert chat.invoke("StopInProgress") is None
         assert chat.end(turn) is None
         assert model.wait_for_request(2).disconnected.wait(5)
-        model.script(Text("You are Ann"))
+        model.script(Say("You are Ann"))
         assert chat.invoke("SendMessage", "Who am I?", 3) is None
         assert chat.texts[-1] == "You are Ann"
         assert [message["content"] for message in model.requests[2].body["messages"][1:3]] == ["I am Ann", "Hi Ann"]
@@ -121,7 +121,7 @@ def test_the_official_client_polls_two_processes_in_turn(driver, chat_server, ot
 
 def test_what_one_process_plays_is_polled_at_the_other(here_and_there, model):
     here, there = here_and_there
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     here.send(frame(SEND))
     assert there.receive_until(type=3)[-1] == COMPLETED
 
@@ -140,7 +140,7 @@ def test_news_wake_a_poll_at_the_other_process_at_once(here_and_there, db):
 
 def test_stop_reaches_the_process_that_plays(here_and_there, model):
     here, there = here_and_there
-    model.script(Text("Listen"), Stall())
+    model.script(Say("Listen"), Stall())
     here.send(frame(SEND))
     here.receive_until(type=1)
     began = time.monotonic()
@@ -153,8 +153,8 @@ def test_stop_reaches_the_process_that_plays(here_and_there, model):
 def test_a_turn_that_was_sent_elsewhere_waits_for_the_one_under_way(here_and_there, model):
     here, there = here_and_there
     stall = Stall()
-    model.script(Text("One"), stall)
-    model.script(Text("Two"))
+    model.script(Say("One"), stall)
+    model.script(Say("Two"))
     here.send(frame(SEND))
     model.wait_for_request()
     there.send(frame(invocation("SendMessage", "Second", 3, call="2")))
@@ -215,7 +215,7 @@ def test_the_official_client_comes_back_after_a_restart(driver, new_chat_server,
     chat.wait_for("reconnecting")
     new_chat_server(port=server.port)
     assert chat.wait_for("reconnected")["id"] != first
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     assert chat.invoke("SendMessage", "Hello", 3) is None
     assert chat.texts == ["Hi"]
     chat.stop()
@@ -223,7 +223,7 @@ def test_the_official_client_comes_back_after_a_restart(driver, new_chat_server,
 
 def test_sigterm_closes_sockets_politely_and_ends_in_time(new_chat_server, model):
     server = new_chat_server()
-    model.script(Text("Listen"), Stall())
+    model.script(Say("Listen"), Stall())
     with ExitStack() as opened:
         sockets = [opened.enter_context(Socket(server.url, V2)).greet() for _ in range(10)]
         sockets[0].send(frame(SEND))
@@ -258,7 +258,7 @@ def test_sigterm_ends_a_polled_turn_and_says_so_elsewhere(new_chat_server, other
 def test_an_idle_polled_chat_goes_on_at_another_process(new_chat_server, other_server, model, db):
     server = new_chat_server()
     here = Polling(server.url, V2).open()
-    model.script(Text("Hi Ann"))
+    model.script(Say("Hi Ann"))
     here.send(frame(invocation("SendMessage", "I am Ann", 3)))
     here.receive_until(type=3)
     with ThreadPoolExecutor() as executor:
@@ -272,7 +272,7 @@ def test_an_idle_polled_chat_goes_on_at_another_process(new_chat_server, other_s
         assert server.process.wait(WAIT_SECONDS) == 0
         assert time.monotonic() - began < END_SECONDS
     there = Polling(other_server.url, V2, here.token)
-    model.script(Text("You are Ann"))
+    model.script(Say("You are Ann"))
     there.send(frame(invocation("SendMessage", "Who am I?", 3)))
     there.receive_until(type=3)
     assert [message["content"] for message in model.requests[1].body["messages"][1:]] == [

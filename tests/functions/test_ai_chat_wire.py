@@ -8,7 +8,7 @@ import pytest
 import requests
 import simple_websocket
 
-from client.scripted_answers import Stall, Text
+from client.scripted_answers import Say, Stall
 from shared.signalr import tickets
 from shared.signalr.tickets import Ticket
 from tests.hub_clients import (
@@ -224,12 +224,12 @@ def test_another_handshake_is_refused(chat_server, model, first):
 
 
 def test_a_handshake_and_a_call_may_come_in_one_packet(chat_server, model):
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     with Socket(chat_server.url, V2) as socket:
         socket.send(frame(HANDSHAKE, SEND))
         assert socket.receive() == {}
         assert socket.receive()["arguments"] == [{"type": "messageResponse", "message": "Hi"}]
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     polling = Polling(chat_server.url, V2)
     polling.poll()
     polling.send(frame(HANDSHAKE, SEND))
@@ -318,7 +318,7 @@ def large(size_bytes):
 
 
 def test_the_largest_message_is_taken(chat, model):
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     chat.send(large(MAX_MESSAGE_BYTES))
     assert len(model.wait_for_request().body["messages"][-1]["content"]) > MAX_MESSAGE_BYTES - 1000
 
@@ -355,13 +355,13 @@ def test_a_piece_of_a_message_is_an_error_in_a_post(chat_server):
 
 
 def test_a_call_that_is_cancelled_completes(chat_server, model):
-    model.script(Text("Listen"), Stall())
+    model.script(Say("Listen"), Stall())
     with Socket(chat_server.url, V2) as socket:
         socket.greet().send(frame(SEND))
         socket.receive_until(type=1)
         socket.send(frame({"type": 5, "invocationId": "another"}, {"type": 5, "invocationId": "1"}))
         assert socket.receive_until(type=3) == {"type": 3, "invocationId": "1"}
-    model.script(Text("Listen"), Stall())
+    model.script(Say("Listen"), Stall())
     polling = Polling(chat_server.url, V2).open()
     polling.send(frame(SEND))
     polling.receive_until(type=1)
@@ -372,7 +372,7 @@ def test_a_call_that_is_cancelled_completes(chat_server, model):
 
 def test_texts_that_nobody_fetched_are_replaced_by_the_newer_ones(chat_server, model, db):
     polling = Polling(chat_server.url, V2).open()
-    model.script(Text("x" * 100, pause_seconds=0.02))
+    model.script(Say("x" * 100, pause_seconds=0.02))
     polling.send(frame(SEND))
     completion = "SELECT seq FROM chat_messages WHERE chat_id = :id AND topic IS NULL"
     poll(lambda: db.row(completion, id=polling.connection_id))
@@ -431,7 +431,7 @@ def test_leaving_ends_the_poll_and_everything_else(chat_server, db, how):
 
 def test_nothing_of_a_chat_that_was_left_stays(chat_server, model, db):
     polling = Polling(chat_server.url, V2).open()
-    model.script(Text("Hi"))
+    model.script(Say("Hi"))
     polling.send(frame(SEND))
     polling.receive_until(type=3)
     polling.send(frame(invocation("Nonsense")))
@@ -461,7 +461,7 @@ def test_a_client_that_says_nothing_at_all_is_given_up(hasty_server):
 
 def test_a_client_that_takes_nothing_in_is_given_up(hasty_server, model):
     """Its buffers fill, the turn's sends fail, and the model is left."""
-    model.script(Text("€" * 200_000, piece_characters=200_000), Text("x" * 100, 1, pause_seconds=0.1), Stall())
+    model.script(Say("€" * 200_000, piece_characters=200_000), Say("x" * 100, 1, pause_seconds=0.1), Stall())
     with Socket(hasty_server.url, V2, reads=False) as socket:
         socket.send(frame(HANDSHAKE, SEND))
         stop = threading.Event()

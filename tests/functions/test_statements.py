@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from client.model_server import ModelServer
-from client.scripted_answers import Text
+from client.scripted_answers import Say
 from tests.plans import plan_v1
 from tests.postgres_proxy import PostgresProxy
 from tests.servers import Caller, Servers, manifest
@@ -90,7 +90,7 @@ def test_a_route_sends_so_many_statements_each_in_one_round_trip(route, counted,
     path, body = build(user)
     if route in ANSWERS:
         for _ in range(2):
-            model_server.script(Text(json.dumps(ANSWERS[route]), piece_characters=500))
+            model_server.script(Say(json.dumps(ANSWERS[route]), piece_characters=500))
     counted(method, path, body, headers=SUBSCRIBED)  # prepares
     if route == "POST /user/delete":
         created = counted("POST", "/user/create", {}).json

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from client.model_server import ModelServer
-from client.scripted_answers import Disconnect, Finish, HttpError, Raw, Refusal, Stall, Text, ToolCall
+from client.scripted_answers import CallTool, Disconnect, Finish, HttpError, Raw, Refuse, Say, Stall
 from functions.ai_chat import histories, plans, turns
 from functions.ai_chat.turns import Cancelled, introduction
 from shared.ai import model
@@ -71,7 +71,7 @@ def play(client, *, history=(), text="Hi", version=2, cancelled=None):
 
 def test_the_text_grows_and_is_remembered(server, client):
     words = "Bench, row, squat and rest: that is all there is to it. " * 4
-    server.script(Text(words, piece_characters=5, pause_seconds=0.01))
+    server.script(Say(words, piece_characters=5, pause_seconds=0.01))
     history = play(client)
     assert len(client.texts) > 3
     assert all(later.startswith(earlier) for earlier, later in pairwise(client.texts))
@@ -82,7 +82,7 @@ def test_the_text_grows_and_is_remembered(server, client):
 
 def test_a_stalled_answer_is_shown_as_far_as_it_came(server, client):
     stall = Stall()
-    server.script(Text("One two three four", piece_characters=2), stall)
+    server.script(Say("One two three four", piece_characters=2), stall)
     playing = threading.Thread(target=play, args=(client,))
     playing.start()
     deadline = time.monotonic() + SOON_SECONDS
@@ -96,7 +96,7 @@ def test_a_stalled_answer_is_shown_as_far_as_it_came(server, client):
 
 def test_a_plan_appears_while_it_is_made(server, client):
     wanted = plan(*[weighted()] * 6)
-    server.script(Text("Here it is."), ToolCall(wanted, fragment_characters=7, pause_seconds=0.001))
+    server.script(Say("Here it is."), CallTool(wanted, fragment_characters=7, pause_seconds=0.001))
     history = play(client)
     assert client.texts[-1] == "Here it is."
     assert len(client.plans) > 3
@@ -112,15 +112,15 @@ def test_a_plan_appears_while_it_is_made(server, client):
 
 
 def test_a_plan_of_the_first_generation_comes_once(server, client):
-    server.script(ToolCall(plan_v1(), fragment_characters=3, pause_seconds=0.002))
+    server.script(CallTool(plan_v1(), fragment_characters=3, pause_seconds=0.002))
     play(client, version=1)
     assert client.got == [{"type": "chatPlan", "plan": plan_v1()}]
 
 
 def test_the_model_sees_that_a_plan_was_delivered(server, client):
-    server.script(ToolCall(plan()))
+    server.script(CallTool(plan()))
     history = play(client)
-    server.script(Text("Sure."))
+    server.script(Say("Sure."))
     play(client, history=history, text="Make it four days")
     system, first, call, result, second = server.requests[1].body["messages"]
     assert system["role"] == "system"
@@ -131,7 +131,7 @@ def test_the_model_sees_that_a_plan_was_delivered(server, client):
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_what_the_model_is_sent(server, client, version):
-    server.script(Text("Hello."))
+    server.script(Say("Hello."))
     play(client, version=version)
     body = server.requests[0].body
     system, user = body["messages"]
@@ -146,25 +146,25 @@ def test_what_the_model_is_sent(server, client, version):
 @pytest.mark.parametrize(
     ("steps", "version", "said", "remembered"),
     [
-        ([Text("Well"), Finish("length")], 2, f"Well\n\n{turns.CUT}", "Well"),
+        ([Say("Well"), Finish("length")], 2, f"Well\n\n{turns.CUT}", "Well"),
         ([Finish("content_filter")], 2, turns.REFUSED, None),
-        ([Text("Well"), Finish("content_filter")], 2, f"Well\n\n{turns.REFUSED}", None),
-        ([Refusal("I can't help with that.")], 2, "I can't help with that.", "I can't help with that."),
-        ([Text("")], 2, turns.EMPTY, None),
-        ([Text(" \n")], 2, turns.EMPTY, None),
-        ([ToolCall({}, name="delete_everything")], 2, turns.EMPTY, None),
-        ([Text("Well"), ToolCall({}, name="delete_everything")], 2, "Well", "Well"),
-        ([ToolCall(json.dumps(plan())[:-20])], 2, turns.BROKEN_PLAN, None),
-        ([ToolCall(json.dumps(plan())[:-20]), Finish("length")], 2, turns.LONG_PLAN, None),
-        ([Text("Here:"), ToolCall({"name": "x"})], 2, f"Here:\n\n{turns.BROKEN_PLAN}", None),
-        ([ToolCall(plan())], 1, turns.BROKEN_PLAN, None),
+        ([Say("Well"), Finish("content_filter")], 2, f"Well\n\n{turns.REFUSED}", None),
+        ([Refuse("I can't help with that.")], 2, "I can't help with that.", "I can't help with that."),
+        ([Say("")], 2, turns.EMPTY, None),
+        ([Say(" \n")], 2, turns.EMPTY, None),
+        ([CallTool({}, name="delete_everything")], 2, turns.EMPTY, None),
+        ([Say("Well"), CallTool({}, name="delete_everything")], 2, "Well", "Well"),
+        ([CallTool(json.dumps(plan())[:-20])], 2, turns.BROKEN_PLAN, None),
+        ([CallTool(json.dumps(plan())[:-20]), Finish("length")], 2, turns.LONG_PLAN, None),
+        ([Say("Here:"), CallTool({"name": "x"})], 2, f"Here:\n\n{turns.BROKEN_PLAN}", None),
+        ([CallTool(plan())], 1, turns.BROKEN_PLAN, None),
         ([HttpError(400)], 2, turns.REFUSED, None),
         ([HttpError(401)], 2, turns.UNAVAILABLE, None),
         ([HttpError(429, retry_after="60")], 2, turns.UNAVAILABLE, None),
-        ([Text("Well"), Disconnect()], 2, f"Well\n\n{turns.UNAVAILABLE}", None),
-        ([ToolCall(json.dumps(plan())[:-20]), Disconnect()], 2, turns.UNAVAILABLE, None),
-        ([Text("Well"), Raw(b"data: garbage\n\n")], 2, f"Well\n\n{turns.UNAVAILABLE}", None),
-        ([Text("Well"), Stall()], 2, f"Well\n\n{turns.UNAVAILABLE}", None),
+        ([Say("Well"), Disconnect()], 2, f"Well\n\n{turns.UNAVAILABLE}", None),
+        ([CallTool(json.dumps(plan())[:-20]), Disconnect()], 2, turns.UNAVAILABLE, None),
+        ([Say("Well"), Raw(b"data: garbage\n\n")], 2, f"Well\n\n{turns.UNAVAILABLE}", None),
+        ([Say("Well"), Stall()], 2, f"Well\n\n{turns.UNAVAILABLE}", None),
         ([Stall()], 2, turns.UNAVAILABLE, None),
     ],
 )
@@ -180,13 +180,13 @@ def test_an_answer_that_is_none_is_told_in_words(server, client, steps, version,
 def test_after_a_failure_the_conversation_goes_on(server, client):
     server.script(HttpError(401))
     history = play(client, text="First")
-    server.script(Text("Here."))
+    server.script(Say("Here."))
     play(client, history=history, text="Second")
     assert [message["content"] for message in server.requests[1].body["messages"][1:]] == ["First\n\nSecond"]
 
 
 def test_of_several_calls_the_first_counts(server, client):
-    server.script(ToolCall({}, name="unknown"), ToolCall(plan(name="One")), ToolCall(plan(name="Two")))
+    server.script(CallTool({}, name="unknown"), CallTool(plan(name="One")), CallTool(plan(name="Two")))
     history = play(client)
     assert client.plans[-1]["name"] == "One"
     assert len(history) == 3
@@ -213,7 +213,7 @@ def test_without_a_model_the_user_is_told(client, monkeypatch):
 
 @pytest.mark.parametrize(
     "steps",
-    [[Stall()], [Text("Well, "), Stall()], [ToolCall(json.dumps(plan())[:300]), Stall()]],
+    [[Stall()], [Say("Well, "), Stall()], [CallTool(json.dumps(plan())[:300]), Stall()]],
     ids=["before the first byte", "in the text", "in the plan"],
 )
 def test_cancelling_ends_the_request_and_forgets_the_answer(server, client, steps):
@@ -252,7 +252,7 @@ def test_a_turn_that_was_cancelled_before_asks_nothing(server, client):
 
 
 def test_a_client_that_is_gone_ends_the_request(server):
-    server.script(Text("Well, "), Stall())
+    server.script(Say("Well, "), Stall())
 
     def emit(_message):
         raise ConnectionError
@@ -266,7 +266,7 @@ def test_links_are_the_users_own_also_in_later_plans(server, client):
     link = "https://example.com/bench"
     history = [USER | {"content": f"My bench: {link}"}]
     for _ in range(2):
-        server.script(ToolCall(plan(weighted(link=link), weighted(link="https://elsewhere.example"))))
+        server.script(CallTool(plan(weighted(link=link), weighted(link="https://elsewhere.example"))))
         history = play(client, history=history)
         exercises = client.plans[-1]["blueprint"]["sessions"][0]["exercises"]
         assert [exercise["link"] for exercise in exercises] == [link, ""]
@@ -278,7 +278,7 @@ def test_links_are_the_users_own_also_in_later_plans(server, client):
 def test_an_unfinished_plan_is_parsed_and_sent_only_when_it_has_grown(server, client, monkeypatch):
     """Without pacing by time, all that is sent of a plan is a fixed multiple of it, however small the pieces are."""
     monkeypatch.setattr(turns, "SEND_SECONDS", 0.0)
-    server.script(ToolCall(plan(*[weighted()] * 20), fragment_characters=9))
+    server.script(CallTool(plan(*[weighted()] * 20), fragment_characters=9))
     play(client)
     sizes = [len(json.dumps(each)) for each in client.plans]
     assert len(sizes) > 100
@@ -332,7 +332,7 @@ def test_a_history_that_is_too_long_to_read_loses_its_beginning():
 def test_twenty_turns_stay_within_the_history(server, client):
     history: histories.History = []
     for number in range(12):
-        server.script(Text("Yes."))
+        server.script(Say("Yes."))
         history = play(client, history=history, text=f"{number}?")
     assert len(history) == 20
     assert history[0]["content"] == "2?"

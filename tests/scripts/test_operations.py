@@ -15,7 +15,7 @@ import yaml
 
 import migrations
 from local.processes import free_port
-from scripts import doctor, plan_review, release
+from scripts import doctor, plan_review, traffic
 from shared.data import metric_buckets
 from shared.data.pool import Database
 from shared.metrics import Bucket
@@ -331,7 +331,7 @@ def test_a_closed_function_answers_503_to_all_but_its_health(own_url):
 def test_what_is_closed_is_what_the_manifest_calls_public():
     manifest = yaml.safe_load((ROOT / "functions" / "manifest.yaml").read_text())["functions"]
     private = {name for name, row in manifest.items() if row["access"] == "private"}
-    assert private | {"operator", "health"} == release.PRIVATE
+    assert private | {"operator", "health"} == traffic.PRIVATE
 
 
 # plan-review

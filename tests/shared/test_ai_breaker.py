@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from shared.ai.breaker import Breaker, Counts, State
+from shared.ai.breaker import Breaker, BreakerState, Counts
 
 PAUSE_SECONDS = 30.0
 
@@ -38,9 +38,9 @@ def fail(breaker, times):
 
 def test_failures_in_a_row_open_it_and_then_nothing_is_let_through(breaker, clock):
     fail(breaker, 2)
-    assert state_of(breaker) is State.CLOSED
+    assert state_of(breaker) is BreakerState.CLOSED
     fail(breaker, 1)
-    assert state_of(breaker) is State.OPEN
+    assert state_of(breaker) is BreakerState.OPEN
     clock.now += PAUSE_SECONDS - 0.001
     assert breaker.admit() is None
     assert breaker.counts == Counts(failed=3, refused=1, opened=1)
@@ -50,17 +50,17 @@ def test_a_success_between_failures_keeps_it_closed(breaker):
     fail(breaker, 2)
     breaker.succeeded(breaker.admit())
     fail(breaker, 2)
-    assert state_of(breaker) is State.CLOSED
+    assert state_of(breaker) is BreakerState.CLOSED
 
 
 def test_after_the_pause_one_call_probes(breaker, clock):
     fail(breaker, 3)
     clock.now += PAUSE_SECONDS
-    assert state_of(breaker) is State.HALF_OPEN
+    assert state_of(breaker) is BreakerState.HALF_OPEN
     probe = breaker.admit()
     assert breaker.admit() is None
     breaker.succeeded(probe)
-    assert state_of(breaker) is State.CLOSED
+    assert state_of(breaker) is BreakerState.CLOSED
     assert breaker.admit() is not None
 
 
@@ -68,17 +68,17 @@ def test_a_probe_that_fails_opens_it_for_another_pause(breaker, clock):
     fail(breaker, 3)
     clock.now += PAUSE_SECONDS
     breaker.failed(breaker.admit())
-    assert state_of(breaker) is State.OPEN
+    assert state_of(breaker) is BreakerState.OPEN
     assert breaker.counts.opened == 2
     clock.now += PAUSE_SECONDS
-    assert state_of(breaker) is State.HALF_OPEN
+    assert state_of(breaker) is BreakerState.HALF_OPEN
 
 
 def test_a_probe_that_nobody_waited_for_leaves_room_for_another(breaker, clock):
     fail(breaker, 3)
     clock.now += PAUSE_SECONDS
     breaker.abandoned(breaker.admit())
-    assert state_of(breaker) is State.HALF_OPEN
+    assert state_of(breaker) is BreakerState.HALF_OPEN
     assert breaker.admit() is not None
 
 
@@ -86,14 +86,14 @@ def test_calls_from_before_say_nothing_about_now(breaker, clock):
     late = [breaker.admit() for _ in range(3)]
     fail(breaker, 3)
     breaker.succeeded(late[0])
-    assert state_of(breaker) is State.OPEN
+    assert state_of(breaker) is BreakerState.OPEN
     clock.now += PAUSE_SECONDS
     probe = breaker.admit()
     breaker.failed(late[1])
     breaker.abandoned(late[2])
     assert breaker.admit() is None, "the probe is still out"
     breaker.succeeded(probe)
-    assert state_of(breaker) is State.CLOSED
+    assert state_of(breaker) is BreakerState.CLOSED
     assert breaker.counts == Counts(succeeded=2, failed=4, refused=1, opened=1)
 
 

@@ -11,11 +11,11 @@ import time
 import pytest
 
 from client.model_server import ModelServer
-from client.scripted_answers import Disconnect, Finish, HttpError, Raw, Stall, Text, ToolCall
-from client.scripted_answers import Refusal as ScriptedRefusal
-from shared.ai.breaker import Breaker, Counts, State
+from client.scripted_answers import CallTool, Disconnect, Finish, HttpError, Raw, Refuse, Say, Stall
+from shared.ai.breaker import Breaker, BreakerState, Counts
 from shared.ai.endpoint import MAX_OUTPUT_CHARACTERS
-from shared.ai.model import Model, Question
+from shared.ai.model import Model
+from shared.ai.questions import Question
 from shared.ai.streams import CallPart, End, Line, Refusal, Words
 from shared.errors import InvalidSetting, ModelRefused, ModelUnavailable
 from shared.settings import OPENAI_URL, ModelSettings
@@ -56,7 +56,7 @@ def content(text):
 
 
 def test_text_comes_in_pieces_and_ends(server, new_model):
-    server.script(Text("Bench, then rows.", piece_characters=3))
+    server.script(Say("Bench, then rows.", piece_characters=3))
     *words, end = answer(new_model())
     assert len(words) == 6
     assert "".join(piece.text for piece in words) == "Bench, then rows."
@@ -65,7 +65,7 @@ def test_text_comes_in_pieces_and_ends(server, new_model):
 
 def test_a_tool_call_comes_in_tiny_fragments(server, new_model):
     arguments = json.dumps({"name": "Stärke", "sessions": [1, 2, 3]}, ensure_ascii=False)
-    server.script(Text("Here."), ToolCall(arguments, fragment_characters=1))
+    server.script(Say("Here."), CallTool(arguments, fragment_characters=1))
     pieces = answer(new_model())
     parts = [piece for piece in pieces if isinstance(piece, CallPart)]
     assert (parts[0].call_id, parts[0].name) == ("call_0", "create_workout_plan")
@@ -78,8 +78,8 @@ def test_what_is_sent(server, new_model, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "first")
     model = new_model()
     tool = {"type": "function", "function": {"name": "x", "parameters": {}}}
-    server.script(Text("One."))
-    server.script(Text("Two."))
+    server.script(Say("One."))
+    server.script(Say("Two."))
     answer(model, Question(QUESTION.messages, tools=[tool]))
     monkeypatch.setenv("OPENAI_API_KEY", "rotated")
     answer(model, Question(QUESTION.messages, response_format={"type": "json_object"}))
@@ -94,18 +94,18 @@ def test_what_is_sent(server, new_model, monkeypatch):
 
 
 def test_a_refusal_is_told_apart_from_words(server, new_model):
-    server.script(ScriptedRefusal("I won't."))
+    server.script(Refuse("I won't."))
     assert answer(new_model()) == [Refusal("I won't."), End("stop")]
 
 
 def test_halves_of_a_character_are_put_together(server, new_model):
-    server.script(events(content("strong \ud83d"), content("\udcaa!"), content("\udcaa")), Text("."))
+    server.script(events(content("strong \ud83d"), content("\udcaa!"), content("\udcaa")), Say("."))
     *words, _ = answer(new_model())
     assert "".join(piece.text for piece in words) == "strong 💪!\ufffd."
 
 
 def test_an_endless_answer_is_cut(server, new_model):
-    server.script(Text("x" * (MAX_OUTPUT_CHARACTERS + 50_000), piece_characters=10_000))
+    server.script(Say("x" * (MAX_OUTPUT_CHARACTERS + 50_000), piece_characters=10_000))
     assert answer(new_model())[-1] == End("length")
     assert server.requests[0].ended.wait(SOON_SECONDS)
 
@@ -132,7 +132,7 @@ def test_a_refusal_of_the_question_is_no_failure_of_the_model(server, new_model,
 @pytest.mark.parametrize("fault", [HttpError(429, retry_after="1"), HttpError(500), HttpError(503), Disconnect()])
 def test_a_passing_fault_is_asked_again(server, new_model, fault):
     server.script(fault)
-    server.script(Text("Here."))
+    server.script(Say("Here."))
     assert answer(new_model())[-1] == End("stop")
     assert len(server.requests) == 2
 
@@ -156,7 +156,7 @@ def test_a_fault_that_will_last_is_not_asked_again(server, new_model, fault):
 
 
 def test_an_answer_that_began_is_never_asked_for_again(server, new_model):
-    server.script(Text("Here is"), Disconnect())
+    server.script(Say("Here is"), Disconnect())
     model = new_model()
     with model.ask(QUESTION) as stream, pytest.raises(ModelUnavailable):
         list(stream.rest())
@@ -194,7 +194,7 @@ def test_no_server_is_a_fault(new_model):
         answer(Model(ModelSettings(url, "scripted", SOON_SECONDS)))
 
 
-@pytest.mark.parametrize("before", [(), (Text("Let me think"),)], ids=["before the first byte", "between pieces"])
+@pytest.mark.parametrize("before", [(), (Say("Let me think"),)], ids=["before the first byte", "between pieces"])
 def test_silence_has_an_end_and_ends_the_request(server, new_model, before):
     server.script(*before, Stall())
     model = new_model(timeout_seconds=0.3)
@@ -207,7 +207,7 @@ def test_silence_has_an_end_and_ends_the_request(server, new_model, before):
     assert model.breaker.counts == Counts(failed=1)
 
 
-@pytest.mark.parametrize("before", [(), (Text("Let me think"),)], ids=["before the first byte", "between pieces"])
+@pytest.mark.parametrize("before", [(), (Say("Let me think"),)], ids=["before the first byte", "between pieces"])
 def test_closing_ends_the_request_while_its_reader_waits_in_the_socket(server, new_model, before):
     server.script(*before, Stall())
     model = new_model(timeout_seconds=60)
@@ -232,7 +232,7 @@ def test_closing_ends_the_pause_before_a_retry(server, new_model):
 
 
 def test_an_answer_that_is_over_is_read_to_the_end_of_its_response(server, new_model):
-    server.script(Text("Done."))
+    server.script(Say("Done."))
     answer(new_model())
     assert server.requests[0].ended.wait(SOON_SECONDS)
     assert not server.requests[0].disconnected.is_set()
@@ -288,14 +288,14 @@ def test_the_breaker_opens_after_failures_and_probes_after_a_pause(server, new_m
         answer(model)
     assert len(server.requests) == 2
     now[0] = 30.0
-    server.script(Text("Back."))
+    server.script(Say("Back."))
     assert answer(model)[-1] == End("stop")
-    assert model.breaker.state is State.CLOSED
+    assert model.breaker.state is BreakerState.CLOSED
     assert model.breaker.counts == Counts(succeeded=1, failed=2, refused=1, opened=1)
 
 
 def test_a_cut_answer_is_no_failure(server, new_model):
-    server.script(Text("Too lo"), Finish("length"))
+    server.script(Say("Too lo"), Finish("length"))
     model = new_model()
     assert answer(model)[-1] == End("length")
     assert model.breaker.counts == Counts(succeeded=1)

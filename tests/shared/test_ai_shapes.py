@@ -4,16 +4,27 @@ import math
 
 import pytest
 
-from shared.ai.shapes import MISSING, Array, Choice, Integer, Mismatch, Number, Object, OneOf, Text, response_format
+from shared.ai.shapes import (
+    MISSING,
+    ArrayShape,
+    ChoiceShape,
+    IntegerShape,
+    Mismatch,
+    NumberShape,
+    ObjectShape,
+    OneOfShape,
+    TextShape,
+    response_format,
+)
 
-POINT = Object(
+POINT = ObjectShape(
     "Point",
-    {"x": Integer("x", 0, 10), "y": Number("y", 0, 1), "label": Text("label")},
+    {"x": IntegerShape("x", 0, 10), "y": NumberShape("y", 0, 1), "label": TextShape("label")},
     optional=frozenset({"y"}),
     unasked=frozenset({"label"}),
     constants={"version": 2},
 )
-LINE = Object("Line", {"points": Array(POINT, 1, 2)})
+LINE = ObjectShape("Line", {"points": ArrayShape(POINT, 1, 2)})
 
 
 def test_strict_mode_gets_every_member_that_is_asked_for():
@@ -87,8 +98,8 @@ def test_only_what_is_whole_and_fits_is_shown(cut, whole, shown):
 
 
 def test_one_of_some_objects_is_shown_once_its_type_is_whole():
-    circle = Object("Circle", {"type": Choice(("circle",)), "name": Text("name")})
-    either = OneOf({"circle": circle})
+    circle = ObjectShape("Circle", {"type": ChoiceShape(("circle",)), "name": TextShape("name")})
+    either = OneOfShape({"circle": circle})
     assert either.show({"type": "circ", "name": "A"}, {"name": "A"}) is MISSING
     assert either.show({"type": "circle", "name": "A"}, {"type": "circle"}) == {"type": "circle", "name": "A"}
     with pytest.raises(Mismatch, match=r"^type$"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from shared.http import ending
+from shared import ending
 from tests.hub_clients import poll
 from tests.servers import Server
 

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from shared import subscriptions
 from shared.errors import InvalidSetting, NotSubscribed
 from shared.settings import environment_settings, store_settings
-from shared.subscriptions import Subscriber, apple, apple_root_ca_g3, asking, google_play, memory, outcomes
+from shared.subscriptions import apple, apple_root_ca_g3, asking, google_play, memory, outcomes
+from shared.subscriptions.subscribers import Subscriber
 from tests import stores as fake
 from tests.stores import ENTITLEMENT, HOUR, Apple, Reply, Stores, customer, ends_in, purchase, receipt
 

@@ -8,7 +8,7 @@ from flask import Flask, request
 from shared.errors import ModelUnavailable, NotSubscribed, RateLimited
 from shared.http import Family, WireSchema, fields
 from shared.http.problems import problem_response
-from shared.subscriptions import Subscriber
+from shared.subscriptions.subscribers import Subscriber
 
 
 class Wish(WireSchema):

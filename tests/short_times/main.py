@@ -1,7 +1,7 @@
 """The chat hubs with clocks that a test can wait for."""
 
-from functions.ai_chat.hubs import chat, chat_v2
 from functions.ai_chat.main import ai_chat
+from functions.ai_chat.methods import chat, chat_v2
 from shared.signalr.hubs import Timing
 
 for hub in (chat, chat_v2):

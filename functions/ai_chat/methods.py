@@ -5,7 +5,7 @@ from functions.ai_chat.turns import Cancelled
 from shared.data import rate_limit_database, rate_limits
 from shared.errors import RateLimited, ServiceError
 from shared.settings import chat_settings
-from shared.signalr import Conversation, Hub, State, Turn
+from shared.signalr import Conversation, ConversationState, Hub, Turn
 
 NO_MORE_TODAY = "You have had all the answers that I can give within 24 hours. Please come back at {time} UTC."
 NOT_NOW = "Sorry, the planner has a problem right now. Please try again in a minute."
@@ -15,22 +15,24 @@ chat_v2 = Hub("/ai-chat-v2")
 
 
 @chat.turn("Introduce")
-def introduce(turn: Turn, locale: str | None = None) -> State:
+def introduce(turn: Turn, locale: str | None = None) -> ConversationState:
     return _play(turn, turns.introduction(locale, None), version=1)
 
 
 @chat.turn("SendMessage")
-def send_message(turn: Turn, text: str) -> State:
+def send_message(turn: Turn, text: str) -> ConversationState:
     return _play(turn, text, version=1)
 
 
 @chat_v2.turn("Introduce")
-def introduce_v2(turn: Turn, locale: str | None = None, plan_version: int = 0, weight_unit: str | None = None) -> State:
+def introduce_v2(
+    turn: Turn, locale: str | None = None, plan_version: int = 0, weight_unit: str | None = None
+) -> ConversationState:
     return _play_v2(turn, turns.introduction(locale, weight_unit), plan_version)
 
 
 @chat_v2.turn("SendMessage")
-def send_message_v2(turn: Turn, text: str, plan_version: int = 0) -> State:
+def send_message_v2(turn: Turn, text: str, plan_version: int = 0) -> ConversationState:
     return _play_v2(turn, text, plan_version)
 
 
@@ -46,14 +48,14 @@ def restart_chat(conversation: Conversation) -> None:
     conversation.restart()
 
 
-def _play_v2(turn: Turn, text: str, plan_version: int) -> State:
+def _play_v2(turn: Turn, text: str, plan_version: int) -> ConversationState:
     if plan_version < plans.PLAN_VERSION:
         turn.send(turns.UPDATE_REQUIRED)
         return turn.state
     return _play(turn, text, version=2)
 
 
-def _play(turn: Turn, text: str, *, version: int) -> State:
+def _play(turn: Turn, text: str, *, version: int) -> ConversationState:
     """Ask the model, unless the subscriber has had all turns of the day."""
     try:
         _count(turn.subscriber)

@@ -10,8 +10,8 @@ import time
 from functools import cache
 
 from shared.data import database, metric_buckets
+from shared.ending import at_end
 from shared.errors import ServiceError
-from shared.http.ending import at_end
 from shared.metrics import registry
 from shared.process import CpuMeter, memory_percent
 from shared.settings import metric_settings

@@ -1,0 +1,129 @@
+"""Routes: what a request asks for, which operation that is, and how the operation is run."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response
+
+from shared.errors import DatabaseUnavailable, InvalidRequest, MethodNotAllowed, UnknownPath
+from shared.http.responses import JsonText, json_response
+from shared.http.schema import WireSchema
+from shared.settings import maintenance_settings
+
+Handler = Callable[..., Any]
+Guard = Callable[[str | None], Any]  # takes the Authorization header; raises if it does not let the request in
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a request asks for, whether it came as itself or inside the envelope of `gcloud functions call`."""
+
+    method: str
+    path: str
+    authorization: str | None
+    body: Callable[[int], Any]  # takes the most bytes it may have; returns the JSON value, None if there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation of a family."""
+
+    family: str
+    is_probe: bool
+    method: str
+    path: str
+    handler: Handler
+    guard: Guard | None
+    body: WireSchema | None
+    answer: WireSchema | None
+    max_body_bytes: int
+    credentials: bool
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def run(self, call: Call, path_arguments: dict[str, str]) -> Response:
+        """Ask the guard, check the request's body, run the handler, and return its answer."""
+        if not self.is_probe and maintenance_settings().refuses:
+            raise DatabaseUnavailable("MAINTENANCE is true")
+        arguments: dict[str, Any] = dict(path_arguments)
+        if self.guard is not None:
+            subscriber = self.guard(call.authorization)
+            if subscriber is not None:
+                arguments["subscriber"] = subscriber
+        if self.body is not None:
+            value = call.body(self.max_body_bytes)
+            arguments |= self.body.parse({} if value is None else value)
+        result = self.handler(**arguments)
+        if isinstance(result, Response):
+            return result
+        if result is None:
+            return json_response({})
+        if self.answer is None or isinstance(result, JsonText):
+            return json_response(result)
+        return json_response(self.answer.dump(result))
+
+
+class RouteTable:
+    """Routes by their paths. What has no argument in its path is found first."""
+
+    def __init__(self) -> None:
+        self._all: list[Route] = []
+        self._fixed: dict[str, dict[str, Route]] = {}
+        self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
+        self._with_credentials: set[str] = set()
+
+    def all(self) -> tuple[Route, ...]:
+        """Return the routes in the order of their registration."""
+        return tuple(self._all)
+
+    def add(self, route: Route) -> None:
+        """Add a route, in place of one of the same method and path."""
+        if "{" in route.path:
+            pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path), re.IGNORECASE)
+            for known, by_method in self._patterns:
+                if known == pattern:
+                    by_method[route.method] = route
+                    break
+            else:
+                self._patterns.append((pattern, {route.method: route}))
+        else:
+            self._fixed.setdefault(route.path, {})[route.method] = route
+        if route.credentials:
+            self._with_credentials.add(route.path)
+        self._all.append(route)
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """Return the route of a path and the arguments in it. Raises UnknownPath, MethodNotAllowed."""
+        if "\0" in path:
+            raise InvalidRequest("The path holds a NUL character.")
+        plain = plain_path(path)
+        path = path[len(path) - len(plain) :]
+        by_method = self._fixed.get(plain)
+        arguments: dict[str, str] = {}
+        if by_method is None:
+            by_method, arguments = self._match(path)
+        route = by_method.get("GET" if method == "HEAD" else method)
+        if route is None:
+            implied = ("HEAD", "OPTIONS") if "GET" in by_method else ("OPTIONS",)
+            raise MethodNotAllowed(", ".join([*by_method, *implied]))
+        return route, arguments
+
+    def _match(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
+        for pattern, by_method in self._patterns:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return by_method, match.groupdict()
+        raise UnknownPath
+
+    def wants_credentials(self, path: str) -> bool:
+        """Tell whether browsers send credentials along to this path, and want to be told that they may."""
+        return plain_path(path) in self._with_credentials
+
+
+def plain_path(path: str) -> str:
+    """Return a path as routes name it: the original's ignore case, and everything is also below /v2."""
+    plain = path.lower()
+    return plain[3:] if plain.startswith("/v2/") else plain
