@@ -29,6 +29,10 @@ class UnknownPath(ServiceError):
     """No route has this path."""
 
 
+class Misrouted(ServiceError):
+    """The path is one of the app's, but of another function, or below a prefix that a proxy should have taken away."""
+
+
 class MethodNotAllowed(ServiceError):
     """The path has routes, but none for this method. `allowed` is the value of the Allow header."""
 

@@ -13,6 +13,7 @@ from flask import Request, Response
 from shared.errors import InvalidRequest, InvalidSetting, ServiceError, UnknownPath
 from shared.http import strict_json
 from shared.http.bodies import LARGEST_BODY_BYTES, SLACK_BYTES, closing, drain, read_body
+from shared.http.front import become_the_way_in
 from shared.http.observing import Observation
 from shared.http.problems import crash_response, problem_response
 from shared.http.responses import allow_any_origin, compress, preflight
@@ -22,6 +23,7 @@ from shared.http.schema import WireSchema
 log = logging.getLogger(__name__)
 
 CLOSES_CONNECTION = frozenset({413, 415})
+WITHOUT_CONTENT = frozenset({101, 204})
 
 
 class Family:
@@ -36,6 +38,7 @@ class Family:
         self._operation = operation
         self._is_probe = is_probe
         self._table = RouteTable()
+        become_the_way_in()
 
     def route(
         self,
@@ -103,6 +106,8 @@ class Family:
             response = closing(response)
         else:
             compress(request, response)
+        if response.status_code in WITHOUT_CONTENT:
+            response.headers.pop("Content-Type", None)  # Flask's, of HTML
         allow_any_origin(request, response, credentials=self._table.wants_credentials(request.path))
         observation.end(response)
         return response

@@ -28,7 +28,7 @@ _AUTHENTICATION = (errors.WrongPassword, errors.NotSubscribed, errors.NotOperato
 _WARNED_OF = frozenset({401, 403, 429})
 _REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")  # W3C Trace Context, §3.2
-_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/(\d+))?(?:;o=([01]))?", re.IGNORECASE)
+_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/(\d{1,20}))?(?:;o=([01]))?", re.IGNORECASE | re.ASCII)
 
 
 class _InFlight:

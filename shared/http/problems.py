@@ -1,7 +1,7 @@
 """Errors become `application/problem+json` (RFC 9457) here and nowhere else.
 
 404 and 401 are destructive in installed apps (they delete their account or drop a friend), so only errors by which the
-database itself spoke may have them, and a path that no route has. NotSubscribed is on routes of the planner alone.
+database itself spoke may have them, and a path that no app asks for. NotSubscribed is on routes of the planner alone.
 """
 
 from datetime import timedelta
@@ -43,6 +43,7 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
     errors.InvalidSetting: (503, "not-configured", "The service is not configured.", RETRY_SOON),
     errors.ProviderUnavailable: (503, "provider-unavailable", "A service that is needed does not answer.", RETRY_SOON),
     errors.ChatsFull: (503, "chats-full", "There are too many chats.", RETRY_SOON),
+    errors.Misrouted: (503, "misrouted", "The request has come to the wrong place.", RETRY_SOON),
     errors.Overloaded: (503, "overloaded", "The service is busy.", RETRY_SOON),
 }  # fmt: skip
 

@@ -8,23 +8,19 @@ DELETE /hub?id=token   nothing                          → 202 · 404
 (dotnet/aspnetcore, TransportProtocols.md.) A WebSocket without an id needs no negotiation, but a subscription.
 """
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import flask
-from flask import Response
-from werkzeug.routing import Rule
+from flask import Request, Response
 from wsproto.utilities import RemoteProtocolError
 
-from shared import logs, subscriptions
-from shared.errors import InvalidRequest, ServiceError, UnknownConnection, UnknownPath
+from shared import subscriptions
+from shared.errors import InvalidRequest, UnknownConnection
 from shared.http import Family
 from shared.http.bodies import read_body
-from shared.http.problems import crash_response, problem_response
-from shared.http.responses import allow_any_origin, json_response
-from shared.http.routes import plain_path
-from shared.metric_writer import writer
+from shared.http.responses import json_response
 from shared.settings import chat_settings
 from shared.signalr import polling, tickets
 from shared.signalr.hubs import Hub
@@ -36,24 +32,22 @@ from shared.signalr.websocket import WebSocket
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-log = logging.getLogger(__name__)
-
 MAX_PACKET_BYTES = 1024 * 1024  # several messages may come at once
 VERSIONS = (0, 1)
 TRANSPORTS = [{"transport": name, "transferFormats": ["Text"]} for name in ("WebSockets", "LongPolling")]
+_NUMBER = re.compile(r"[0-9]{1,9}")
 NO_ID = "The query string needs an id, from the negotiation."
 
 
 def serve(family: Family, hubs: Sequence[Hub]) -> None:
-    """Register the hubs with a family, and with the framework's app, in which functions are loaded.
+    """Register the hubs with a family.
 
-    Raises InvalidSetting there if the process has too few threads.
+    Raises InvalidSetting in a process that serves them (in whose app functions are loaded) with too few threads.
     """
     for hub in hubs:
         _add_routes(family, hub)
     if flask.has_app_context():
         chat_settings()
-        _add_sockets({hub.path: hub for hub in hubs})
 
 
 def _add_routes(family: Family, hub: Hub) -> None:
@@ -62,7 +56,10 @@ def _add_routes(family: Family, hub: Hub) -> None:
         return _negotiate(hub)
 
     @family.route("GET", hub.path, credentials=True)
-    def poll() -> Response:
+    def connect_or_poll() -> Response:
+        if _asks_for_websocket(flask.request):
+            _hold_socket(hub)
+            return _Ended(status=101)
         ticket = _ticket(hub)
         with places().take(reserved=True) as has_room:
             frames = polling.poll(hub, ticket, has_room=has_room)
@@ -99,7 +96,7 @@ def _authorization() -> str | None:
 
 
 def _version(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not _NUMBER.fullmatch(text):
         raise InvalidRequest("The query string is not valid.", {"negotiateVersion": "must be a number"})
     return min(int(text), VERSIONS[-1])
 
@@ -112,34 +109,9 @@ def _ticket(hub: Hub) -> Ticket:
     return tickets.verify(token, hub.path)
 
 
-def _add_sockets(hubs: Mapping[str, Hub]) -> None:
-    """Have the framework's app bring requests for WebSockets here, past the function that it serves."""
-    app = flask.current_app
-    app.url_map.add(Rule("/<path:path>", endpoint="websocket", websocket=True))
-    app.view_functions["websocket"] = lambda path: _accept(hubs, f"/{path}")
-
-
-def _accept(hubs: Mapping[str, Hub], path: str) -> Response:
-    try:
-        logs.start()
-        writer()  # no turn is to find out that it cannot be made
-        _hold_socket(_hub(hubs, path))
-    except ServiceError as error:
-        response = problem_response(error)
-    except Exception:
-        log.exception("a WebSocket failed")
-        response = crash_response()
-    else:
-        return _Ended()
-    allow_any_origin(flask.request, response, credentials=True)
-    return response
-
-
-def _hub(hubs: Mapping[str, Hub], path: str) -> Hub:
-    hub = hubs.get(plain_path(path))
-    if hub is None:
-        raise UnknownPath
-    return hub
+def _asks_for_websocket(request: Request) -> bool:
+    """Tell whether a client opens a WebSocket (RFC 6455 §4.1). Some proxies add `Upgrade` to every request."""
+    return "Sec-WebSocket-Key" in request.headers and request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 def _hold_socket(hub: Hub) -> None:

@@ -357,7 +357,8 @@ def test_waiting_polls_share_a_connection_that_goes_with_the_last_one(new_chat_s
     pollings = [Polling(server.url, V2).open() for _ in range(8)]
     with ThreadPoolExecutor() as executor:
         waiting = [executor.submit(polling.poll) for polling in pollings]
-        poll(lambda: connections(db) == 3)
+        poll(lambda: connections(db) >= 2)  # the pool has one or two, as it comes
+        assert connections(db) <= 3
         for polling in pollings:
             polling.delete()
         assert [answer.result().status_code for answer in waiting] == [204] * 8

@@ -483,9 +483,11 @@ def keep_pinging(socket, stop):
 # what is no WebSocket
 
 
-def test_a_websocket_elsewhere_is_404(chat_server):
-    for path in ("/nothing", "/ai-chat-v3", "/ai-chat/negotiate", "/v2/v2/ai-chat"):
-        assert refusal(chat_server.url, path, access_token=SUBSCRIBED).status_code == 404
+@pytest.mark.parametrize(
+    ("path", "status"), [("/nothing", 404), ("/ai-chat-v3", 404), ("/ai-chat/negotiate", 405), ("/v2/v2/ai-chat", 503)]
+)
+def test_a_websocket_elsewhere_is_answered_like_any_request(path, status, chat_server):
+    assert refusal(chat_server.url, path, access_token=SUBSCRIBED).status_code == status
 
 
 def test_a_websocket_without_a_subscription_is_401(chat_server):
