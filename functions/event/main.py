@@ -1,7 +1,7 @@
 """Feed events: published by their author, read by whoever knows a follow secret of that author.
 
 PUT  /event   credentials, eventId, ciphertext, expiry   → 200 · 404 · 401
-POST /events  up to 200 × userId, followSecret, since    → 200 events, invalidFollowSecrets
+POST /events  up to 1000 × userId, followSecret, since    → 200 events, invalidFollowSecrets
 """
 
 import json

@@ -2,7 +2,7 @@
 
 from shared.http import WireSchema, fields
 
-MAX_ITEM_BYTES = 20_480
+MAX_ITEM_BYTES = 262_144
 IV_BYTES = 16
 MAX_PUBLIC_KEY_BYTES = 1_024
 

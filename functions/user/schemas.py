@@ -2,12 +2,12 @@
 
 from shared.http import WireSchema, fields
 
-MAX_PLAN_BYTES = 15_360
+MAX_PLAN_BYTES = 262_144  # 6 days × 8 exercises × 4 sets with notes are 31 KB
 MAX_PICTURE_BYTES = 2_048_000
 MAX_NAME_BYTES = 2_048
 MAX_IV_BYTES = 16
 MAX_PUBLIC_KEY_BYTES = 1_024
-MAX_IDS = 200
+MAX_IDS = 1_000
 
 
 class CreateUser(WireSchema):

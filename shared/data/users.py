@@ -11,7 +11,7 @@ from shared.errors import UnknownUser
 from shared.passwords import LegacyHash, fast_verifier, new_legacy_hash, new_password
 from shared.settings import password_settings
 
-PICTURES_BYTES = 8 * 1024 * 1024  # of one batch; a function may answer 32 MB
+PICTURES_BYTES, PLANS_BYTES = 8 * 1024 * 1024, 10 * 1024 * 1024  # of one batch; a function may answer 32 MB
 _NOT_FOR_THE_ORIGINAL = LegacyHash("", b"")
 
 
@@ -86,7 +86,7 @@ def get(db: Database, *, user_id: UUID | None = None, lookup: str | None = None)
 def list_by_ids(db: Database, user_ids: list[UUID]) -> str:
     """Return those of the users that exist as JSON text, `{"users": {id: user}}`; one statement for all of them.
 
-    Profile pictures are null from the one on with which their sum would pass 8 MiB.
+    Profile pictures are null from the one on with which their sum would pass 8 MiB, plans from 10 MiB on.
     """
     row = db.row(
         """
@@ -98,12 +98,14 @@ def list_by_ids(db: Database, user_ids: list[UUID]) -> str:
             WHERE users.id = stale.id
         ), found AS (
             SELECT id, user_lookup, encrypted_current_plan, encrypted_profile_picture, encrypted_name, encryption_iv,
-                   rsa_public_key, sum(octet_length(encrypted_profile_picture)) OVER (ORDER BY id) AS pictures_bytes
-            FROM users WHERE id = ANY(CAST(:user_ids AS uuid[]))
+                   rsa_public_key, sum(octet_length(encrypted_profile_picture)) OVER by_id AS pictures_bytes,
+                   sum(octet_length(encrypted_current_plan)) OVER by_id AS plans_bytes
+            FROM users WHERE id = ANY(CAST(:user_ids AS uuid[])) WINDOW by_id AS (ORDER BY id)
         )
         SELECT json_build_object('users', coalesce(json_object_agg(id, json_build_object(
             'id', id, 'lookup', user_lookup,
-            'encryptedCurrentPlan', replace(encode(encrypted_current_plan, 'base64'), E'\\n', ''),
+            'encryptedCurrentPlan', CASE WHEN plans_bytes <= :plans_bytes
+                THEN replace(encode(encrypted_current_plan, 'base64'), E'\\n', '') END,
             'encryptedProfilePicture', CASE WHEN pictures_bytes <= :pictures_bytes
                 THEN replace(encode(encrypted_profile_picture, 'base64'), E'\\n', '') END,
             'encryptedName', replace(encode(encrypted_name, 'base64'), E'\\n', ''),
@@ -111,7 +113,8 @@ def list_by_ids(db: Database, user_ids: list[UUID]) -> str:
             'rsaPublicKey', replace(encode(rsa_public_key, 'base64'), E'\\n', ''))), '{}'))::text
         FROM found
         """,
-        repeatable=True, user_ids=f"{{{','.join(map(str, user_ids))}}}", pictures_bytes=PICTURES_BYTES,
+        repeatable=True, user_ids=f"{{{','.join(map(str, user_ids))}}}",
+        pictures_bytes=PICTURES_BYTES, plans_bytes=PLANS_BYTES,
     )  # fmt: skip
     return str(row[0]) if row else ""
 

@@ -53,11 +53,11 @@ def test_every_route_is_in_it_with_its_answers():
 
 def test_limits_are_those_of_the_code():
     schemas = DOCUMENT["components"]["schemas"]
-    assert schemas["PutEvent"]["properties"]["encryptedEventPayload"]["maxLength"] == 20_480  # 15 360 bytes in base64
+    assert schemas["PutEvent"]["properties"]["encryptedEventPayload"]["maxLength"] == 349_528  # 262 144 bytes in base64
     assert schemas["PutEvent"]["required"] == [
         "userId", "password", "eventId", "encryptedEventPayload", "encryptedEventIV", "expiry",
     ]  # fmt: skip
-    assert schemas["ListUsers"]["properties"]["ids"]["maxItems"] == 200
+    assert schemas["ListUsers"]["properties"]["ids"]["maxItems"] == 1000
     assert schemas["PutUser"]["properties"]["encryptedName"]["type"] == ["string", "null"]
 
 

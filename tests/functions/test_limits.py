@@ -12,7 +12,7 @@ PAYLOAD = {"iv": {"value": base64(16)}, "encryptedPayload": base64(1)}
 LIMITS = [
     (
         "PUT", "/user", lambda u, n: u.profile(encryptedCurrentPlan=base64(n)),
-        (0, 15_360), (15_361,), "encryptedCurrentPlan",
+        (0, 262_144), (262_145,), "encryptedCurrentPlan",
     ),
     (
         "PUT", "/user", lambda u, n: u.profile(encryptedProfilePicture=base64(n)),
@@ -23,13 +23,13 @@ LIMITS = [
     ("PUT", "/user", lambda u, n: u.profile(rsaPublicKey=base64(n)), (0, 1_024), (1_025,), "rsaPublicKey"),
     (
         "PUT", "/event", lambda u, n: u.event(encryptedEventPayload=base64(n)),
-        (1, 15_360), (0, 15_361), "encryptedEventPayload",
+        (1, 262_144), (0, 262_145), "encryptedEventPayload",
     ),
     ("PUT", "/event", lambda u, n: u.event(encryptedEventIV=base64(n)), (1, 16), (0, 17), "encryptedEventIV"),
     (
         "POST", "/shareditem",
         lambda u, n: u.shared_item(encryptedPayload=PAYLOAD | {"encryptedPayload": base64(n)}),
-        (0, 20_480), (20_481,), "encryptedPayload.encryptedPayload",
+        (0, 262_144), (262_145,), "encryptedPayload.encryptedPayload",
     ),
     (
         "POST", "/shareditem",
@@ -40,8 +40,8 @@ LIMITS = [
     ("PUT", "/inbox", lambda u, n: u.message() | {"encryptedMessage": [""] * n}, (1, 20), (0, 21), "encryptedMessage"),
     ("PUT", "/follow-secret", lambda u, n: u.secret("ß" * n), (1, 40), (0, 41), "followSecret"),
     ("POST", "/follow-secret/delete", lambda u, n: u.secret("s" * n), (1, 40), (0, 41), "followSecret"),
-    ("POST", "/users", lambda _, n: {"ids": [str(uuid4()) for _ in range(n)]}, (1, 200), (0, 201), "ids"),
-    ("POST", "/events", lambda u, n: {"users": [u.asked("s")] * n}, (1, 200), (0, 201), "users"),
+    ("POST", "/users", lambda _, n: {"ids": [str(uuid4()) for _ in range(n)]}, (1, 1000), (0, 1001), "ids"),
+    ("POST", "/events", lambda u, n: {"users": [u.asked("s")] * n}, (1, 1000), (0, 1001), "users"),
 ]  # fmt: skip
 CASES = [
     pytest.param(method, path, build, size, status, field, id=f"{method} {path} {field} {size}")
