@@ -84,9 +84,13 @@ def put(db: Database, credentials: Credentials, event: Event) -> None:
 def list_feed(db: Database, requests: Sequence[FeedRequest]) -> Feed:
     """Return the visible events of all users asked for with a valid secret, by timestamp; one statement for all.
 
-    Each request is judged alone; a user's events come once, from the earliest `since` of the valid requests on. Per
-    user at most 256 events or 2 MiB of JSON, and 24 MiB in all, shared evenly; the oldest come first, at least one
-    (and whatever has the same timestamp as the last), so that the next poll goes on where this one stopped.
+    Each request is judged alone; a user's events come once, from the earliest `since` of the valid requests on. A
+    `since` that is no event's timestamp is a phone's clock, perhaps a wrong one: then events of the hour before it are
+    repeated, from the newest back, as far as the budgets leave room (docs/adr/0006).
+
+    Per user at most 256 events or 2 MiB of JSON, and 24 MiB in all, shared evenly; the oldest after `since` come first,
+    at least one (and whatever has the same timestamp as the last), so that the next poll goes on where this one
+    stopped. Where the first ones alone pass 24 MiB, a different choice of users gets theirs each time.
     """
     row = db.row(
         """
@@ -97,20 +101,39 @@ def list_feed(db: Database, requests: Sequence[FeedRequest]) -> Feed:
                 WHERE known.value = secret AND known.user_id = asked.user_id LIMIT 1) IS NOT NULL AS valid
             FROM json_to_recordset(:asked) AS asked (number int, user_id uuid, secret text, since timestamptz)
         ), author AS (
-            SELECT user_id, min(since) AS since,
-                   least(CAST(:entry_bytes AS bigint), :answer_bytes / count(*) OVER ()) AS budget_bytes
+            SELECT user_id, min(since) AS since, random() AS lot,
+                   least(CAST(:entry_bytes AS bigint), :answer_bytes / count(*) OVER ()) AS budget_bytes,
+                   (SELECT true FROM user_events AS own
+                    WHERE own.user_id = request.user_id AND timestamp = min(since) LIMIT 1) IS NULL AS is_foreign
             FROM request WHERE valid GROUP BY user_id
         ), found AS (
-            SELECT author.user_id, next.id, next.timestamp, next.expiry, next.encrypted_event, next.encryption_iv
+            SELECT author.user_id, next.id, next.timestamp, next.expiry, next.encrypted_event, next.encryption_iv,
+                   author.lot, author.budget_bytes, next.bytes_so_far
             FROM author CROSS JOIN LATERAL (
-                SELECT id, timestamp, expiry, encrypted_event, encryption_iv,
-                       sum(octet_length(encrypted_event) * 4 / 3 + :overhead_bytes) OVER (ORDER BY timestamp) AS bytes,
-                       min(timestamp) OVER () AS first
-                FROM (SELECT id, timestamp, expiry, encrypted_event, encryption_iv FROM user_events
-                      WHERE user_events.user_id = author.user_id AND timestamp > author.since AND expiry > now()
-                      ORDER BY timestamp FETCH FIRST :entry_events ROWS WITH TIES) AS oldest
+                SELECT id, timestamp, expiry, encrypted_event, encryption_iv, is_repeated, bytes,
+                       rank() OVER nearest AS place, sum(bytes) OVER nearest AS bytes_so_far,
+                       min(timestamp) FILTER (WHERE NOT is_repeated) OVER () AS first
+                FROM (SELECT *, octet_length(encrypted_event) * 4 / 3 + :overhead_bytes AS bytes,
+                             greatest(timestamp - author.since, author.since - timestamp) AS distance
+                      FROM ((SELECT false AS is_repeated, id, timestamp, expiry, encrypted_event, encryption_iv
+                             FROM user_events
+                             WHERE user_events.user_id = author.user_id AND timestamp > author.since AND expiry > now()
+                             ORDER BY timestamp FETCH FIRST :entry_events ROWS WITH TIES)
+                            UNION ALL
+                            (SELECT true, id, timestamp, expiry, encrypted_event, encryption_iv FROM user_events
+                             WHERE author.is_foreign AND user_events.user_id = author.user_id
+                                 AND timestamp > author.since - interval '1 hour' AND timestamp <= author.since
+                                 AND expiry > now()
+                             ORDER BY timestamp DESC LIMIT :entry_events)) AS near) AS measured
+                WINDOW nearest AS (ORDER BY is_repeated, distance RANGE UNBOUNDED PRECEDING)
             ) AS next
-            WHERE next.bytes <= author.budget_bytes OR next.timestamp = next.first
+            WHERE next.bytes_so_far <= author.budget_bytes AND (next.place <= :entry_events OR NOT next.is_repeated)
+                OR next.timestamp = next.first
+        ), larger AS (
+            -- users whose first event is larger than their share: as many as their shares together have room for
+            SELECT user_id, sum(max(bytes_so_far)) OVER by_lot AS bytes_so_far, rank() OVER by_lot AS place,
+                   sum(max(budget_bytes)) OVER () AS budget_bytes
+            FROM found WHERE bytes_so_far > budget_bytes GROUP BY user_id, lot WINDOW by_lot AS (ORDER BY lot)
         )
         SELECT (SELECT coalesce(json_agg(json_build_object(
                     'userId', user_id, 'eventId', id,
@@ -118,7 +141,8 @@ def list_feed(db: Database, requests: Sequence[FeedRequest]) -> Feed:
                     'encryptedEventPayload', replace(encode(encrypted_event, 'base64'), E'\\n', ''),
                     'encryptedEventIV', replace(encode(encryption_iv, 'base64'), E'\\n', ''),
                     'expiry', to_char(expiry, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) ORDER BY timestamp, id), '[]')::text
-                FROM found),
+                FROM found WHERE bytes_so_far <= budget_bytes
+                    OR user_id IN (SELECT user_id FROM larger WHERE bytes_so_far <= budget_bytes OR place = 1)),
                (SELECT array_agg(number) FROM request WHERE NOT valid)
         """,
         repeatable=True,

@@ -1,6 +1,6 @@
 """The feed over HTTP."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -159,3 +159,91 @@ def test_two_hundred_users_share_one_answer(call, poll, followed):
         asked.append(user.asked(secret))
     feed = poll(*asked)
     assert {event["userId"] for event in feed["events"]} == {entry["userId"] for entry in asked}
+
+
+def at(timestamp: str, **shift: float) -> str:
+    """Return an instant that is an event's timestamp, moved: what a phone with another clock sends as `since`."""
+    return (datetime.fromisoformat(timestamp) + timedelta(**shift)).isoformat()
+
+
+def publish(call, user, count):
+    """Publish events and return their ids, the oldest first."""
+    published = [user.event(encryptedEventPayload=base64(1)) for _ in range(count)]
+    assert {call("PUT", "/event", event).status_code for event in published} == {200}
+    return [event["eventId"] for event in published]
+
+
+def ids(events):
+    return [event["eventId"] for event in events]
+
+
+def test_a_phone_whose_clock_is_ahead_hides_no_workout(call, poll, followed):
+    """LiftLog issue 650: `since` is the newest event's time by its author's phone, ahead of all that follows."""
+    user, secret = followed()
+    published = publish(call, user, 3)
+    newest = poll(user.asked(secret))["events"][-1]["timestamp"]
+    assert ids(poll(user.asked(secret, at(newest, minutes=59)))["events"]) == published
+    assert poll(user.asked(secret, at(newest, minutes=61)))["events"] == []
+
+
+def test_a_timestamp_of_the_users_own_is_a_cursor_and_repeats_nothing(call, poll, followed):
+    (user, secret), (other, other_secret) = followed(), followed()
+    (published,) = publish(call, user, 1)
+    publish(call, other, 1)
+    cursor = poll(user.asked(secret))["events"][-1]["timestamp"]
+    assert poll(user.asked(secret, cursor))["events"] == []
+    assert ids(poll(user.asked(secret, at(cursor, microseconds=1)))["events"]) == [published]
+    assert len(poll(other.asked(other_secret, cursor))["events"]) == 1
+
+
+def test_the_hour_before_is_repeated_from_the_newest_back_after_all_that_is_new(call, poll, followed):
+    user, secret = followed()
+    published = publish(call, user, 300)
+    events = poll(user.asked(secret))["events"]
+    assert ids(events) == published[:256]
+    foreign = at(events[199]["timestamp"], microseconds=1)  # after 200 events, before 100
+    answer = ids(poll(user.asked(secret, foreign))["events"])
+    assert answer == published[300 - 256 :]  # the 100 newer ones, and the 156 newest of the hour before
+    ahead = at(poll(user.asked(secret, events[-1]["timestamp"]))["events"][-1]["timestamp"], minutes=1)
+    assert ids(poll(user.asked(secret, ahead))["events"]) == published[-256:]
+
+
+def test_a_poll_advances_however_much_lies_in_the_hour_before(call, poll, followed):
+    user, secret = followed()
+    large = [user.event(encryptedEventPayload=base64(262_144)) for _ in range(12)]
+    for event in large:
+        call("PUT", "/event", event)
+    since, seen = at(poll(user.asked(secret))["events"][0]["timestamp"], microseconds=1), []
+    while new := [each for each in ids(poll(user.asked(secret, since))["events"]) if each not in seen]:
+        seen += new
+        since = at(poll(user.asked(secret, since))["events"][-1]["timestamp"], microseconds=1)
+    assert set(seen) >= {event["eventId"] for event in large[1:]}
+
+
+@pytest.mark.parametrize("users", [40, 90])
+def test_the_largest_events_of_many_users_come_in_the_end(users, call, poll, followed):
+    """An answer has room for 70 of them; whose come is drawn each time, so that nobody waits for ever."""
+    asked = {}
+    for _ in range(users):
+        user, secret = followed()
+        call("PUT", "/event", user.event(encryptedEventPayload=base64(262_144)))
+        asked[user.id] = user.asked(secret)
+    waiting = dict(asked)
+    for _ in range(50):
+        answer = call("POST", "/events", {"users": list(asked.values())})
+        assert len(answer.content) <= 24 * 1024 * 1024
+        assert len(answer.json["events"]) == min(users, 71)
+        for event in answer.json["events"]:
+            waiting.pop(event["userId"], None)
+        if not waiting:
+            return
+    pytest.fail(f"{len(waiting)} users' events never came")
+
+
+def test_a_large_event_comes_beside_a_thousand_entries(call, poll, followed):
+    user, secret = followed()
+    event = user.event(encryptedEventPayload=base64(262_144))
+    call("PUT", "/event", event)
+    feed = poll(*(user.asked(str(uuid4())) for _ in range(999)), user.asked(secret))
+    assert ids(feed["events"]) == [event["eventId"]]
+    assert len(feed["invalidFollowSecrets"]) == 999
