@@ -85,7 +85,8 @@ def take_news(db: Database, chat_id: UUID, poll: int) -> News:
             SELECT id, state <> 'open' OR poll <> :poll AS is_over, poll = :poll AS is_newest FROM chats
             WHERE id = :chat_id FOR NO KEY UPDATE
         ), taken AS (
-            DELETE FROM chat_messages USING chat WHERE chat_id = chat.id AND is_newest RETURNING seq, frame
+            DELETE FROM chat_messages WHERE chat_id = :chat_id AND EXISTS (SELECT FROM chat WHERE is_newest)
+            RETURNING seq, frame
         )
         SELECT (SELECT string_agg(frame, '' ORDER BY seq) FROM taken), is_over FROM chat
         """,
@@ -133,7 +134,7 @@ def send(db: Database, chat_id: UUID, frame: str, *, topic: str | None = None) -
         WITH chat AS (
             SELECT id FROM chats WHERE id = :chat_id AND state = 'open' FOR KEY SHARE
         ), outdated AS (
-            DELETE FROM chat_messages USING chat WHERE chat_id = chat.id AND topic = :topic
+            DELETE FROM chat_messages WHERE chat_id = :chat_id AND topic = :topic AND EXISTS (SELECT FROM chat)
         ), stored AS (
             INSERT INTO chat_messages (chat_id, topic, frame) SELECT id, :topic, :frame FROM chat
         )
@@ -174,7 +175,7 @@ def end(db: Database, chat_id: UUID) -> bool:
             WHERE id = :chat_id
             RETURNING id
         ), forgotten AS (
-            DELETE FROM chat_messages USING chat WHERE chat_id = chat.id
+            DELETE FROM chat_messages WHERE chat_id = :chat_id AND EXISTS (SELECT FROM chat)
         )
         SELECT pg_notify('chat_news', CAST(id AS text)), pg_notify('chat_orders', CAST(id AS text)) FROM chat
         """,
@@ -197,11 +198,10 @@ def delete_stale(db: Database, limit: int) -> int:
     return len(
         db.rows(
             """
-            WITH stale AS (
+            DELETE FROM chats WHERE id = ANY(ARRAY(
                 SELECT id FROM chats WHERE seen_at < clock_timestamp() - CAST(:seconds AS int) * interval '1 second'
-                ORDER BY seen_at LIMIT :limit FOR UPDATE SKIP LOCKED
-            )
-            DELETE FROM chats USING stale WHERE chats.id = stale.id RETURNING chats.id
+                ORDER BY seen_at LIMIT :limit FOR UPDATE SKIP LOCKED))
+            RETURNING id
             """,
             seconds=STALE_SECONDS,
             limit=limit,

@@ -117,13 +117,14 @@ def list_feed(db: Database, requests: Sequence[FeedRequest]) -> Feed:
                              greatest(timestamp - author.since, author.since - timestamp) AS distance
                       FROM ((SELECT false AS is_repeated, id, timestamp, expiry, encrypted_event, encryption_iv
                              FROM user_events
-                             WHERE user_events.user_id = author.user_id AND timestamp > author.since AND expiry > now()
+                             WHERE user_events.user_id = author.user_id AND timestamp > author.since
+                                 AND (expiry > now()) IS TRUE  -- not by the index on it, which is for the cleanup
                              ORDER BY timestamp FETCH FIRST :entry_events ROWS WITH TIES)
                             UNION ALL
                             (SELECT true, id, timestamp, expiry, encrypted_event, encryption_iv FROM user_events
                              WHERE author.is_foreign AND user_events.user_id = author.user_id
                                  AND timestamp > author.since - interval '1 hour' AND timestamp <= author.since
-                                 AND expiry > now()
+                                 AND (expiry > now()) IS TRUE
                              ORDER BY timestamp DESC LIMIT :entry_events)) AS near) AS measured
                 WINDOW nearest AS (ORDER BY is_repeated, distance RANGE UNBOUNDED PRECEDING)
             ) AS next
@@ -190,13 +191,11 @@ def delete_expired(db: Database, retention: timedelta, limit: int) -> int:
     return len(
         db.rows(
             """
-            WITH expired AS (
-                SELECT user_id, id FROM user_events
+            DELETE FROM user_events WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM user_events
                 WHERE expiry <= now() AND timestamp <= now() - CAST(:retention AS interval)
-                ORDER BY expiry LIMIT :limit FOR UPDATE SKIP LOCKED
-            )
-            DELETE FROM user_events USING expired
-            WHERE user_events.user_id = expired.user_id AND user_events.id = expired.id RETURNING true
+                ORDER BY expiry LIMIT :limit FOR UPDATE SKIP LOCKED))
+            RETURNING true
             """,
             retention=retention,
             limit=limit,

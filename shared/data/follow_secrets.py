@@ -48,8 +48,7 @@ def delete(db: Database, credentials: Credentials, secret: str) -> None:
             WHERE id = :user_id AND (verifier = :verifier OR verifier IS NULL AND hashed_password = :legacy_hash)
             RETURNING id
         ), deleted AS (
-            DELETE FROM user_follow_secrets USING author
-            WHERE user_follow_secrets.user_id = author.id AND value = :secret
+            DELETE FROM user_follow_secrets WHERE user_id = :user_id AND value = :secret AND EXISTS (SELECT FROM author)
         )
         SELECT author.id IS NOT NULL,
                coalesce(verifier = :verifier, hashed_password = :legacy_hash),

@@ -57,22 +57,23 @@ def take(db: Database, credentials: Credentials) -> str:
             WHERE id = :user_id AND (verifier = :verifier OR verifier IS NULL AND hashed_password = :legacy_hash)
             RETURNING id
         ), waiting AS (
-            SELECT item.id, row_number() OVER oldest_first AS number, sum(
+            SELECT id, sum(
                 (SELECT coalesce(sum(octet_length(chunk)), 0) * 4 / 3 + 8 * count(*)
                  FROM unnest(item.encrypted_message) AS chunk) + :overhead_bytes) OVER oldest_first AS bytes
-            FROM user_inbox_items AS item JOIN reader ON reader.id = item.user_id
-            WINDOW oldest_first AS (ORDER BY item.seq NULLS FIRST, item.id)
+            FROM user_inbox_items AS item WHERE user_id = :user_id AND EXISTS (SELECT FROM reader)
+            WINDOW oldest_first AS (ORDER BY seq NULLS FIRST, id)
         ), taken AS (
-            DELETE FROM user_inbox_items AS item USING waiting
-            WHERE item.id = waiting.id AND waiting.bytes <= :taken_bytes
-            RETURNING item.id, item.encrypted_message, waiting.number
+            DELETE FROM user_inbox_items
+            WHERE id = ANY(ARRAY(SELECT id FROM waiting WHERE bytes <= :taken_bytes))
+            RETURNING id, encrypted_message, seq
         )
         SELECT reader.id IS NOT NULL,
                coalesce(verifier = :verifier, hashed_password = :legacy_hash),
                CASE WHEN verifier IS NULL THEN salt END,
                (SELECT coalesce(json_agg(json_build_object('id', id, 'encryptedMessage',
                     (SELECT coalesce(json_agg(replace(encode(chunk, 'base64'), E'\\n', '') ORDER BY place), '[]')
-                     FROM unnest(encrypted_message) WITH ORDINALITY AS part (chunk, place))) ORDER BY number),
+                     FROM unnest(encrypted_message) WITH ORDINALITY AS part (chunk, place)))
+                    ORDER BY seq NULLS FIRST, id),
                     '[]')::text
                 FROM taken)
         FROM users LEFT JOIN reader ON reader.id = users.id

@@ -139,14 +139,12 @@ def count_retirable(db: Database, older_than: timedelta) -> int:
 def _merge(db: Database, unit: str | None, older_than: timedelta, limit: int) -> int:
     row = db.row(
         """
-        WITH old AS (
-            SELECT start, instance FROM metric_buckets
-            WHERE start > '-infinity' AND start < now() - CAST(:older_than AS interval)
-              AND (CAST(:unit AS text) IS NULL OR instance <> :folded)
-            ORDER BY start LIMIT :limit FOR UPDATE SKIP LOCKED
-        ), removed AS (
-            DELETE FROM metric_buckets USING old
-            WHERE metric_buckets.start = old.start AND metric_buckets.instance = old.instance
+        WITH removed AS (
+            DELETE FROM metric_buckets WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM metric_buckets
+                WHERE start > '-infinity' AND start < now() - CAST(:older_than AS interval)
+                  AND (CAST(:unit AS text) IS NULL OR instance <> :folded)
+                ORDER BY start LIMIT :limit FOR UPDATE SKIP LOCKED))
             RETURNING coalesce(date_trunc(:unit, metric_buckets.start), '-infinity') AS into_start, counts
         ), summed AS (
             SELECT into_start, jsonb_object_agg(name, total) AS counts

@@ -67,12 +67,11 @@ def delete_stale(db: Database, limit: int) -> int:
     return len(
         db.rows(
             """
-            WITH stale AS (
+            DELETE FROM rate_limit_consumptions WHERE key = ANY(ARRAY(
                 SELECT key FROM rate_limit_consumptions
                 WHERE NOT EXISTS (SELECT FROM unnest(requests) AS instant WHERE instant > now() - interval '24 hours')
-                LIMIT :limit FOR UPDATE SKIP LOCKED
-            )
-            DELETE FROM rate_limit_consumptions USING stale WHERE rate_limit_consumptions.key = stale.key RETURNING true
+                LIMIT :limit FOR UPDATE SKIP LOCKED))
+            RETURNING true
             """,
             limit=limit,
         )

@@ -60,13 +60,13 @@ def get(db: Database, item_id: str) -> str:
         """
         SELECT json_build_object(
             'rsaPublicKey', json_build_object(
-                'spkiPublicKeyBytes', replace(encode(rsa_public_key, 'base64'), E'\\n', '')),
+                'spkiPublicKeyBytes', (SELECT replace(encode(rsa_public_key, 'base64'), E'\\n', '')
+                                       FROM users WHERE users.id = user_id)),
             'encryptedPayload', json_build_object(
                 'encryptedPayload', replace(encode(encrypted_payload, 'base64'), E'\\n', ''),
                 'iv', json_build_object(
-                    'value', replace(encode(shared_items.encryption_iv, 'base64'), E'\\n', ''))))::text
-        FROM shared_items JOIN users ON users.id = shared_items.user_id
-        WHERE shared_items.id = :item_id AND expiry > now()
+                    'value', replace(encode(encryption_iv, 'base64'), E'\\n', ''))))::text
+        FROM shared_items WHERE id = :item_id AND (expiry > now()) IS TRUE
         """,
         repeatable=True,
         item_id=item_id,
@@ -86,10 +86,9 @@ def delete_expired(db: Database, limit: int) -> int:
     return len(
         db.rows(
             """
-            WITH expired AS (
-                SELECT id FROM shared_items WHERE expiry <= now() ORDER BY expiry LIMIT :limit FOR UPDATE SKIP LOCKED
-            )
-            DELETE FROM shared_items USING expired WHERE shared_items.id = expired.id RETURNING true
+            DELETE FROM shared_items WHERE id = ANY(ARRAY(
+                SELECT id FROM shared_items WHERE expiry <= now() ORDER BY expiry LIMIT :limit FOR UPDATE SKIP LOCKED))
+            RETURNING true
             """,
             limit=limit,
         )

@@ -62,10 +62,10 @@ def get(db: Database, *, user_id: UUID | None = None, lookup: str | None = None)
         """
         WITH touched AS (
             UPDATE users SET last_accessed = now()
-            FROM (SELECT id FROM users
-                  WHERE (id = :user_id OR user_lookup = :lookup) AND last_accessed < now() - interval '1 hour'
-                  FOR NO KEY UPDATE SKIP LOCKED) AS stale
-            WHERE users.id = stale.id
+            WHERE id = ANY(ARRAY(
+                SELECT id FROM users
+                WHERE (id = :user_id OR user_lookup = :lookup) AND last_accessed < now() - interval '1 hour'
+                FOR NO KEY UPDATE SKIP LOCKED))
         )
         SELECT json_build_object(
             'id', id, 'lookup', user_lookup,
@@ -92,10 +92,10 @@ def list_by_ids(db: Database, user_ids: list[UUID]) -> str:
         """
         WITH touched AS (
             UPDATE users SET last_accessed = now()
-            FROM (SELECT id FROM users
-                  WHERE id = ANY(CAST(:user_ids AS uuid[])) AND last_accessed < now() - interval '1 hour'
-                  FOR NO KEY UPDATE SKIP LOCKED) AS stale
-            WHERE users.id = stale.id
+            WHERE id = ANY(ARRAY(
+                SELECT id FROM users
+                WHERE id = ANY(CAST(:user_ids AS uuid[])) AND last_accessed < now() - interval '1 hour'
+                FOR NO KEY UPDATE SKIP LOCKED))
         ), found AS (
             SELECT id, user_lookup, encrypted_current_plan, encrypted_profile_picture, encrypted_name, encryption_iv,
                    rsa_public_key, sum(octet_length(encrypted_profile_picture)) OVER by_id AS pictures_bytes,
