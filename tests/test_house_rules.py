@@ -38,6 +38,16 @@ def test_every_setting_is_documented_where_it_is_read_and_in_the_documentation()
             assert f"`{name}`" in SETTINGS, f"{name} is missing in docs/settings.md"
 
 
+def test_what_is_tested_is_what_is_deployed():
+    """Both lock files name one version of each library that functions run on."""
+    deployed, tested = (
+        dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE))
+        for file in ("requirements.txt", "requirements-dev.txt")
+    )
+    assert deployed
+    assert {name: tested.get(name) for name in deployed} == deployed
+
+
 def test_every_command_of_the_readme_is_in_the_makefile_and_the_other_way_round():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))

@@ -31,7 +31,7 @@ _UNREADABLE = (ClientDisconnected, OSError, ParseException)  # gone, silent, or 
 
 def read_body(request: Request, max_bytes: int) -> bytes:
     """Return the body. Raises UnsupportedEncoding, BodyTooLarge, InvalidRequest."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if request.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}:
         raise UnsupportedEncoding
     if (request.content_length or 0) > max_bytes:
         raise BodyTooLarge

@@ -8,7 +8,7 @@ import binascii
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from shared.http.formats import base64_length, parse_instant, parse_uuid
 
 NIL = UUID(int=0)
 PASSWORD_CHARACTERS = 40
+_SECOND_SECOND = datetime(1, 1, 1, 0, 0, 1, tzinfo=UTC)
 _ESCAPED_CHARACTER_BYTES = 6  # JSON's \u0041
 _NUMBER_BYTES = 40  # a double with all its digits, and zeros that some writers add
 _ESCAPED_BASE64 = 1.5  # some writers escape "+" and "/"
@@ -146,11 +147,10 @@ class Instant(Field):
     """An RFC 3339 instant with any offset; answered in UTC with six digits."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
-        text = _text_of(value)
-        instant = parse_instant(text)
+        instant = parse_instant(_text_of(value))
         if instant is None:
             raise ValidationError("must be an RFC 3339 instant with an offset")
-        if text.startswith("0001-01-01") and text[11:19] == "00:00:00":  # .NET's DateTimeOffset of an absent field
+        if instant < _SECOND_SECOND:  # .NET's DateTimeOffset of an absent field
             raise ValidationError("is missing")
         return instant
 

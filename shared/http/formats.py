@@ -7,7 +7,7 @@ from uuid import UUID
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}")
 _HYPHENS = {0, 4}
 _INSTANT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
 )
 
 
@@ -28,7 +28,8 @@ def parse_instant(text: str) -> datetime | None:
     if offset >= timedelta(days=1):
         return None
     try:
-        local = datetime(*map(int, date_and_time), int((fraction or "").ljust(6, "0")[:6]), tzinfo=UTC)  # type: ignore[arg-type,misc]
+        whole = (int(part or 0) for part in date_and_time)  # the original takes instants without seconds, too
+        local = datetime(*whole, int((fraction or "").ljust(6, "0")[:6]), tzinfo=UTC)  # type: ignore[arg-type,misc]
         return local + offset if sign == "-" else local - offset
     except (ValueError, OverflowError):
         return None

@@ -31,7 +31,8 @@ def compress(request: Request, response: Response) -> None:
     if response.is_streamed or (response.content_length or 0) < COMPRESS_FROM_BYTES:
         return
     response.headers["Vary"] = "Accept-Encoding"
-    if request.accept_encodings.quality("gzip") <= 0 or "gzip" not in request.headers.get("Accept-Encoding", ""):
+    accepted = request.headers.get("Accept-Encoding", "").lower()
+    if request.accept_encodings.quality("gzip") <= 0 or "gzip" not in accepted:
         return
     response.set_data(gzip.compress(response.get_data(), _COMPRESSION_LEVEL))
     response.headers["Content-Encoding"] = "gzip"

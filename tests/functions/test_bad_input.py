@@ -64,6 +64,7 @@ def test_base64_fields(call, new_user, value):
         "2026-11-24 03:00:00Z", "2026-11-24T03:00:00+24:00", "2026-11-24T03:00:00+1000", "0001-01-01T00:00:00Z",
         "0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00.0000000Z", "0001-01-01T01:00:00+10:00",
         "9999-12-31T23:59:59-01:00",
+        "0001-01-01T00:00Z", "2026-11-24T03Z", "2026-11-24T03:00.5Z",
         "0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "294277-01-01T00:00:00Z", "٢026-11-24T03:00:00Z",
     ],
 )  # fmt: skip
@@ -73,7 +74,13 @@ def test_instants(call, new_user, value):
 
 @pytest.mark.parametrize(
     "value",
-    ["0001-01-01T00:00:01Z", "9999-12-31T23:59:59.999999999Z", "2026-11-24t03:00:00z", "2026-11-24T03:00:00-23:59"],
+    [
+        "0001-01-01T00:00:01Z",
+        "9999-12-31T23:59:59.999999999Z",
+        "2026-11-24t03:00:00z",
+        "2026-11-24T03:00:00-23:59",
+        "2026-11-24T03:00Z",
+    ],
 )
 def test_far_instants_are_accepted(call, new_user, value):
     assert call("PUT", "/event", new_user().event(expiry=value)).status_code == 200
@@ -124,6 +131,11 @@ def test_a_nul_in_a_text_is_400(call, new_user, password):
 def test_the_content_type_does_not_matter(call, new_user, content_type):
     body = json.dumps(new_user().credentials()).encode()
     assert call("POST", "/inbox", body, headers={"Content-Type": content_type}).status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
+def test_a_body_without_an_encoding_is_read(call, new_user, encoding):
+    assert call("POST", "/inbox", new_user().credentials(), headers={"Content-Encoding": encoding}).status_code == 200
 
 
 def test_a_compressed_body_is_415(call, new_user):

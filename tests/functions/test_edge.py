@@ -123,6 +123,7 @@ def test_answers_above_1_kb_are_compressed_for_who_asks(call, new_user):
     plain = call("GET", path, headers={"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain.headers
     assert plain.headers["Vary"] == "Accept-Encoding"
+    assert "Content-Encoding" in call("GET", path, headers={"Accept-Encoding": "GZip, Deflate"}).headers
     packed = call("GET", path, headers={"Accept-Encoding": "gzip"})
     assert packed.headers["Content-Encoding"] == "gzip"
     assert int(packed.headers["Content-Length"]) < len(plain.content)
