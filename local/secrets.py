@@ -8,6 +8,7 @@ from pathlib import Path
 
 KEY_BYTES = 32
 CHAT_KEY = "chat-token-key"  # signs connection tokens
+OPERATOR_KEY = "operator-token"  # what other machines must show for the private routes
 WEB_KEY = "web-auth-api-key"  # what `make chat` shows to `make serve`
 
 

@@ -44,11 +44,12 @@ def _serve(settings: LocalSettings, started: ExitStack) -> None:
     chat_settings()  # in the gateway, too few threads would be a traceback
     wait_for_port(settings)
     url, postgres = start_database(settings, started)
-    gateway = _start_gateway(settings, url, local_secrets(settings))
+    secrets = local_secrets(settings)
+    gateway = _start_gateway(settings, url, secrets)
     started.callback(processes.end, gateway, STOP_SECONDS)
     _wait_for_answer(settings, gateway)
     print(f"LiftLog answers on {base_url(settings)} (Ctrl-C ends it)", flush=True)
-    _watch(gateway, postgres, Cleaner(base_url(settings)))
+    _watch(gateway, postgres, Cleaner(base_url(settings), secrets["LOCAL_OPERATOR_TOKEN"]))
 
 
 def _start_gateway(settings: LocalSettings, database_url: str, secrets: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -14,7 +14,7 @@ import migrations
 from local.children import die_with_parent
 from local.databases import own_database
 from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
-from local.secrets import CHAT_KEY, WEB_KEY, kept_secret
+from local.secrets import CHAT_KEY, OPERATOR_KEY, WEB_KEY, kept_secret
 from local.settings import LocalSettings, local_settings
 from migrations import MigrationBusy
 from shared.errors import DatabaseUnavailable, InvalidSetting
@@ -96,7 +96,7 @@ def wait_for_port(settings: LocalSettings) -> None:
 
 def local_secrets(settings: LocalSettings) -> dict[str, str]:
     """Return the secrets that a local installation makes for itself unless it is given them. Raises CannotServe."""
-    kept = {"CHAT_TOKEN_KEY": CHAT_KEY, "WEB_AUTH_API_KEY": WEB_KEY}
+    kept = {"CHAT_TOKEN_KEY": CHAT_KEY, "LOCAL_OPERATOR_TOKEN": OPERATOR_KEY, "WEB_AUTH_API_KEY": WEB_KEY}
     try:
         return {name: os.environ.get(name) or kept_secret(settings.data_dir, file) for name, file in kept.items()}
     except OSError as error:
@@ -106,8 +106,9 @@ def local_secrets(settings: LocalSettings) -> dict[str, str]:
 class Cleaner:
     """Calls the cleanup once an hour, as Cloud Scheduler does in the cloud, in a process of its own."""
 
-    def __init__(self, base_url: str) -> None:
-        self._environment = {**os.environ, "BASE_URL": base_url}
+    def __init__(self, base_url: str, operator_token: str | None = None) -> None:
+        token = os.environ.get("OPERATOR_TOKEN") or operator_token or ""
+        self._environment = {**os.environ, "BASE_URL": base_url, "OPERATOR_TOKEN": token}
         self._due_at = time.monotonic() + CLEANUP_SECONDS
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -93,6 +93,10 @@ class ProviderUnavailable(ServiceError):
     """A service of the cloud that the answer needs could not be asked; the message names it."""
 
 
+class ForeignPage(ServiceError):
+    """A page of another site has a browser ask for what is for operators."""
+
+
 class UnknownConnection(ServiceError):
     """There is no such chat connection, or no longer."""
 

@@ -200,6 +200,7 @@ def secret(name: str) -> str:
 
     DATABASE_PASSWORD     of DB_USER in Cloud SQL, unless DB_IAM_AUTH is true
     OPERATOR_TOKEN        opens the private routes
+    LOCAL_OPERATOR_TOKEN  opens those of a development server to other machines; `make serve` makes one
     WEB_AUTH_API_KEY      the one token of the store Web; unset denies it
     REVENUECAT_API_KEY    a v2 secret key that may read customers; unset denies RevenueCat
     GOOGLE_PLAY_KEY       base64 of a service account's JSON, or of its PEM or PKCS#12 key alone; unset denies Google

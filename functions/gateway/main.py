@@ -18,7 +18,7 @@ from flask import Request, Response
 from functions.gateway import docs
 from shared.data import database, readiness
 from shared.errors import DatabaseUnavailable
-from shared.http import Family
+from shared.http import Family, browsers
 
 MANIFEST = Path(__file__).parent.parent / "manifest.yaml"
 PAGE = Template((Path(__file__).parent / "page.html").read_text())
@@ -39,8 +39,8 @@ def get_page() -> Response:
     try:
         readiness.check(database())
     except DatabaseUnavailable:
-        return Response(PAGE.substitute(state="not ready: the database does not answer"), 503, mimetype="text/html")
-    return Response(PAGE.substitute(state="ready"), mimetype="text/html")
+        return browsers.page(PAGE.substitute(state="not ready: the database does not answer"), 503)
+    return browsers.page(PAGE.substitute(state="ready"))
 
 
 @family.route("GET", "/docs")

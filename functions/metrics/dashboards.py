@@ -7,19 +7,16 @@ from string import Template
 
 from flask import Response
 
+from shared.http import browsers
 from shared.service_levels import SERVICE_LEVELS
 
 _HERE = Path(__file__).parent
 CHARTS = _HERE / "vendor"  # uPlot, as its package has it; README.md there says which
-# The page's own code and styles only, and nothing from elsewhere (Content Security Policy, level 3).
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 
 
 def page() -> Response:
     """Return the page. Its figures come from /metrics/series and /metrics/summary, asked by the browser."""
-    return Response(
-        _html(), mimetype="text/html", headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
-    )
+    return browsers.page(_html())
 
 
 @cache

@@ -13,10 +13,11 @@ from flask import Request, Response
 from shared.errors import InvalidRequest, InvalidSetting, ServiceError, UnknownPath
 from shared.http import strict_json
 from shared.http.bodies import LARGEST_BODY_BYTES, SLACK_BYTES, closing, drain, read_body
+from shared.http.browsers import allow_any_origin, inform, preflight
 from shared.http.front import become_the_way_in
 from shared.http.observing import Observation
 from shared.http.problems import crash_response, problem_response
-from shared.http.responses import allow_any_origin, compress, preflight
+from shared.http.responses import compress
 from shared.http.routes import Call, Guard, Handler, Route, RouteTable
 from shared.http.schema import WireSchema
 
@@ -108,7 +109,9 @@ class Family:
             compress(request, response)
         if response.status_code in WITHOUT_CONTENT:
             response.headers.pop("Content-Type", None)  # Flask's, of HTML
-        allow_any_origin(request, response, credentials=self._table.wants_credentials(request.path))
+        inform(response)
+        if observation.route is None or not observation.route.is_private:
+            allow_any_origin(request, response, credentials=self._table.wants_credentials(request.path))
         observation.end(response)
         return response
 

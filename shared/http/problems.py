@@ -26,6 +26,7 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
     errors.NotSubscribed: (
         401, "not-subscribed", "A subscription is needed.", {"WWW-Authenticate": "Bearer"},  # RFC 9110 §11.6.1
     ),
+    errors.ForeignPage: (403, "foreign-page", "Pages of other sites may not ask for this.", {}),
     errors.UnknownUser: (404, "unknown-user", "There is no such user.", {}),
     errors.UnknownSharedItem: (404, "unknown-shared-item", "There is no such shared item.", {}),
     errors.UnknownPath: (404, "unknown-path", "There is nothing at this path.", {}),

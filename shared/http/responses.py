@@ -1,4 +1,4 @@
-"""Responses: ready-made JSON, compression, and the headers that every answer carries."""
+"""Responses: ready-made JSON, and compression."""
 
 import gzip
 import json
@@ -11,7 +11,6 @@ _COMPRESSION_LEVEL = 1  # ciphertext in base64 shrinks by a quarter at any level
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
-_ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "Retry-After")]
 
 
 class JsonText(str):
@@ -36,26 +35,3 @@ def compress(request: Request, response: Response) -> None:
         return
     response.set_data(gzip.compress(response.get_data(), _COMPRESSION_LEVEL))
     response.headers["Content-Encoding"] = "gzip"
-
-
-def allow_any_origin(request: Request, response: Response, *, credentials: bool) -> None:
-    """Let web builds of the app, whatever their origin, read the answer.
-
-    Browsers that were told to send credentials want to read their own origin there (Fetch Standard, "CORS protocol and
-    credentials").
-    """
-    response.headers.extend(_ANY_ORIGIN)
-    origin = request.headers.get("Origin")
-    if credentials and origin is not None:
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Allow-Credentials"] = "true"
-        response.vary.add("Origin")
-
-
-def preflight(request: Request) -> Response:
-    """Answer a browser's question whether it may send a request: any origin, any method, any header."""
-    response = Response(status=204)
-    response.headers["Access-Control-Allow-Methods"] = request.headers.get("Access-Control-Request-Method", "*")
-    response.headers["Access-Control-Allow-Headers"] = request.headers.get("Access-Control-Request-Headers", "*")
-    response.headers["Access-Control-Max-Age"] = "7200"
-    return response

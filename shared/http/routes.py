@@ -5,9 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import flask
 from flask import Response
 
+from shared import operators
 from shared.errors import DatabaseUnavailable, InvalidRequest, MethodNotAllowed, Misrouted, UnknownPath
+from shared.http.browsers import refuse_foreign_pages
 from shared.http.responses import JsonText, json_response
 from shared.http.schema import WireSchema
 from shared.settings import maintenance_settings
@@ -51,11 +54,18 @@ class Route:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
+    @property
+    def is_private(self) -> bool:
+        """Tell whether the route is for operators."""
+        return self.guard is operators.authorize
+
     def run(self, call: Call, path_arguments: dict[str, str]) -> Response:
         """Ask the guard, check the request's body, run the handler, and return its answer."""
         if not self.is_probe and maintenance_settings().refuses:
             raise DatabaseUnavailable("MAINTENANCE is true")
         arguments: dict[str, Any] = dict(path_arguments)
+        if self.is_private:
+            refuse_foreign_pages(flask.request)
         if self.guard is not None:
             subscriber = self.guard(call.authorization)
             if subscriber is not None:

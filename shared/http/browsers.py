@@ -1,0 +1,84 @@
+"""What browsers are told with every answer, and what pages of others may not ask for.
+
+Web builds of the app may have any origin, so any page may read what the public routes answer. The private routes are
+for pages of this service alone: a browser sends an operator's credentials along, and reaches what listens on its own
+machine.
+"""
+
+import base64
+import hashlib
+import re
+from functools import cache
+
+from flask import Request, Response
+
+from shared.errors import ForeignPage
+
+# Google's "Content Security Policy" and OWASP's "Secure Headers" say what each is for.
+_ALWAYS = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+]
+_NO_STORE = "no-store"  # answers are personal, and few would be asked for twice
+_NOTHING = "default-src 'none'; frame-ancestors 'none'"  # an answer that is no page loads nothing and is in no frame
+_ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "Retry-After")]
+_INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+def page(html: str, status: int = 200) -> Response:
+    """Return a page whose own scripts and styles are all that it may use, beside this service."""
+    return Response(html, status, mimetype="text/html", headers={"Content-Security-Policy": _policy(html)})
+
+
+@cache
+def _policy(html: str) -> str:
+    """Return the policy of a page: its inline scripts by their digests (Content Security Policy, level 3, §6.7)."""
+    digests = (hashlib.sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(html))
+    scripts = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests) or "'none'"
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:; connect-src 'self';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def inform(response: Response) -> None:
+    """Add what every answer tells a browser."""
+    response.headers.extend(_ALWAYS)
+    response.headers.setdefault("Cache-Control", _NO_STORE)
+    response.headers.setdefault("Content-Security-Policy", _NOTHING)
+
+
+def allow_any_origin(request: Request, response: Response, *, credentials: bool) -> None:
+    """Let web builds of the app, whatever their origin, read the answer.
+
+    Browsers that were told to send credentials want to read their own origin there (Fetch Standard, "CORS protocol and
+    credentials").
+    """
+    response.headers.extend(_ANY_ORIGIN)
+    origin = request.headers.get("Origin")
+    if credentials and origin is not None:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.vary.add("Origin")
+
+
+def preflight(request: Request) -> Response:
+    """Answer a browser's question whether it may send a request: any origin, any method, any header."""
+    response = Response(status=204)
+    response.headers["Access-Control-Allow-Methods"] = request.headers.get("Access-Control-Request-Method", "*")
+    response.headers["Access-Control-Allow-Headers"] = request.headers.get("Access-Control-Request-Headers", "*")
+    response.headers["Access-Control-Max-Age"] = "7200"
+    return response
+
+
+def refuse_foreign_pages(request: Request) -> None:
+    """Raises ForeignPage if a page of another site has the browser ask (Fetch Standard, "Origin"; Fetch Metadata).
+
+    A link there may lead here: what it opens is a page of its own, which the other one cannot read.
+    """
+    origin = request.headers.get("Origin")
+    is_foreign = origin is not None and origin.partition("://")[2].lower() != request.headers.get("Host", "").lower()
+    is_link = request.method == "GET" and request.headers.get("Sec-Fetch-Dest") == "document"
+    if is_foreign or (request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"} and not is_link):
+        raise ForeignPage
