@@ -154,6 +154,9 @@ class Instant(Field):
             raise ValidationError("is missing")
         return instant
 
+    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
     def max_json_bytes(self) -> int:
         return 40
 
@@ -239,6 +242,11 @@ class Map(Field):
             raise ValidationError(f"must have at most {self.max_items} members")
         # a fault is told of the whole, since its name may be one that must not be repeated
         return {str(self.key.deserialize(name)): self.element.deserialize(each) for name, each in value.items()}
+
+    def _serialize(self, value: Mapping[Any, Any] | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        if value is None:
+            return None
+        return {str(name): self.element._serialize(each, attr, obj, **kwargs) for name, each in value.items()}
 
     def max_json_bytes(self) -> int:
         return self.max_items * (needed_bytes(self.key) + needed_bytes(self.element) + 6)
