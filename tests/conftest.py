@@ -19,7 +19,7 @@ from client.model_server import ModelServer
 from local.postgres import EmbeddedPostgres
 from rehearsal.topology import Topology
 from shared.data.pool import Database
-from tests.servers import CHAT_TOKEN_KEY, Answer, Caller, Servers
+from tests.servers import CHAT_TOKEN_KEY, Answer, Caller, Servers, manifest
 from tests.terraform.planning import DOMAIN, Plan, Terraform
 from tests.topologies import ThroughBalancer
 from tests.users import User
@@ -27,7 +27,7 @@ from tests.users import User
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 MAX_CONNECTIONS = 600  # a dozen servers of each worker, with 16 each
 VARIABLES = {"default": "TEST_DATABASE_URL", "postgres15": "TEST_DATABASE_URL_POSTGRES15"}
-BEHIND_BALANCER = {"test_event", "test_follow_secret", "test_inbox", "test_shared_item", "test_user"}
+BEHIND_BALANCER = {f"test_{family}" for family in manifest()}
 _started: list[tuple[EmbeddedPostgres, str]] = []
 
 

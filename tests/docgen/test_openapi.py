@@ -11,10 +11,14 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from client.model_server import ModelServer
+from client.scripted_answers import Say
 from docgen import openapi
 from tests.browsers import look
-from tests.servers import Caller, manifest
-from tests.users import EPOCH, User
+from tests.examples import EXAMPLES, Stage
+from tests.examples.subscriptions import SETTINGS
+from tests.servers import Caller, Servers, manifest
+from tests.users import User
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENT: dict[str, Any] = json.loads(openapi.TARGET.read_text())
@@ -62,32 +66,22 @@ def test_limits_are_those_of_the_code():
 
 
 @pytest.fixture(scope="module")
-def call(servers):
-    return Caller(servers, alone=False)
+def model():
+    with ModelServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
+def call(database_url, model):
+    planner = SETTINGS | {"OPENAI_BASE_URL": model.base_url}
+    with Servers(database_url, **planner) as servers:
+        yield Caller(servers, alone=False)
+
+
+@pytest.fixture
 def user(call):
     created = call("POST", "/user/create", {}).json
-    user = User(created["id"], created["lookup"], created["password"])
-    for method, path, body in [
-        ("PUT", "/user", user.profile()), ("PUT", "/follow-secret", user.secret("s")), ("PUT", "/event", user.event()),
-    ]:  # fmt: skip
-        assert call(method, path, body).status_code == 200
-    return user
-
-
-REQUESTS = {
-    "POST /user/create": lambda _: ("/user/create", {}),
-    "GET /user/{id_or_lookup}": lambda user: (f"/user/{user.lookup}", None),
-    "PUT /user": lambda user: ("/user", user.profile()),
-    "POST /users": lambda user: ("/users", {"ids": [user.id]}),
-    "PUT /event": lambda user: ("/event", user.event()),
-    "POST /events": lambda user: ("/events", {"users": [user.asked("s", EPOCH), user.asked("none", EPOCH)]}),
-    "PUT /inbox": lambda user: ("/inbox", user.message()),
-    "POST /inbox": lambda user: ("/inbox", user.credentials()),
-    "POST /shareditem": lambda user: ("/shareditem", user.shared_item()),
-}
+    return User(created["id"], created["lookup"], created["password"])
 
 
 def checker(schema):
@@ -95,16 +89,19 @@ def checker(schema):
     return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
 
 
-@pytest.mark.parametrize("route", REQUESTS)
-def test_requests_and_answers_are_as_described(route, call, user):
+@pytest.mark.parametrize("route", EXAMPLES)
+def test_requests_and_answers_are_as_described(route, call, model, user):
     method, pattern = route.split(" ")
-    path, body = REQUESTS[route](user)
+    example = EXAMPLES[route]
+    if example.model_answer is not None:
+        model.script(Say(json.dumps(example.model_answer), piece_characters=500))
+    request = example.build(Stage(call, user))
     operation = DOCUMENT["paths"][pattern][method.lower()]
-    if body:
-        checker(operation["requestBody"]["content"]["application/json"]["schema"]).validate(body)
-    answer = call(method, path, body)
-    assert answer.status_code == 200
-    content = operation["responses"]["200"].get("content")
+    if "requestBody" in operation:
+        checker(operation["requestBody"]["content"]["application/json"]["schema"]).validate(request.body)
+    answer = call(method, request.path, request.body, headers=request.headers)
+    assert answer.status_code == example.status
+    content = operation["responses"][str(example.status)].get("content")
     if content:
         schema = content["application/json"]["schema"]
         checker(schema).validate(answer.json)

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.examples import EXAMPLES, ROUTES, Stage, has_password
 from tests.users import base64
 
 PAYLOAD = {"iv": {"value": base64(16)}, "encryptedPayload": base64(1)}
@@ -49,15 +50,6 @@ CASES = [
     for status, sizes in ((200, passing), (400, failing))
     for size in sizes
 ]
-PASSWORDS = [
-    ("PUT", "/user", lambda user: user.profile()),
-    ("POST", "/user/delete", lambda user: user.account()),
-    ("PUT", "/event", lambda user: user.event()),
-    ("PUT", "/follow-secret", lambda user: user.secret("s")),
-    ("POST", "/follow-secret/delete", lambda user: user.secret("s")),
-    ("POST", "/inbox", lambda user: user.credentials()),
-    ("POST", "/shareditem", lambda user: user.shared_item()),
-]
 
 
 @pytest.mark.parametrize(("method", "path", "build", "size", "status", "field"), CASES)
@@ -69,10 +61,11 @@ def test_limit(call, new_user, method, path, build, size, status, field):
         assert answer.fields == {field}
 
 
-@pytest.mark.parametrize(("method", "path", "build"), PASSWORDS)
+@pytest.mark.parametrize("route", [name for name, route in ROUTES.items() if has_password(route)])
 @pytest.mark.parametrize(("length", "status"), [(0, 400), (1, 401), (40, 401), (41, 400)])
-def test_password_limit(call, new_user, method, path, build, length, status):
-    answer = call(method, path, build(new_user()) | {"password": "p" * length})
+def test_password_limit(call, new_user, route, length, status):
+    request = EXAMPLES[route].build(Stage(call, new_user()))
+    answer = call(route.split(" ")[0], request.path, request.body | {"password": "p" * length})
     assert answer.status_code == status
     if status == 400:
         assert answer.fields == {"password"}
