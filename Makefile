@@ -61,6 +61,9 @@ bench-chat: $(READY) ## Measure what the chat hubs cost beside the model, and wh
 openapi: $(READY) ## Write docs/openapi.json from the routes and schemas
 	@$(BIN)/python -m docgen.openapi
 
+costs: $(READY) ## Write the tables of docs/costs.md from the manifest and the prices
+	@$(BIN)/python -m docgen.costs
+
 bench: $(READY) ## Measure every route beside two yardsticks; prints a table
 	@$(BIN)/python -m bench $(ARGS)
 

@@ -1,7 +1,4 @@
-"""What the service costs each month, from the manifest and the sizes in terraform/; writes the tables of docs/costs.md.
-
-.venv/bin/python -m docgen.costs
-"""
+"""`make costs`: what the service costs each month, from the manifest and the sizes in terraform/, in docs/costs.md."""
 
 import re
 import sys
@@ -73,7 +70,6 @@ class Size:
     database_is_regional: bool
     disk_gib: int
     connector_machines: int
-    armor_rules: int
     forwarding_rules: int
     secrets: int
     alerts: int
@@ -81,25 +77,17 @@ class Size:
 
 STAGING = Size(
     "staging", "db-g1-small", database_is_regional=False, disk_gib=10, connector_machines=2,
-    armor_rules=0, forwarding_rules=0, secrets=9, alerts=8,
+    forwarding_rules=0, secrets=9, alerts=8,
 )  # fmt: skip
 PRODUCTION = Size(
     "production", "db-custom-2-7680", database_is_regional=True, disk_gib=10, connector_machines=2,
-    armor_rules=15, forwarding_rules=1, secrets=9, alerts=8,
+    forwarding_rules=1, secrets=9, alerts=8,
 )  # fmt: skip
 
 # 100 000 users, and what they do. Assumptions: nobody has measured them.
 USERS = 100_000
-ACTIVE = 0.4  # open the app on a day
-_LOADS = (  # requests of one of them; an app that starts asks for its profile, feed and inbox
-    ("user", 5.0),
-    ("event", 4.6),
-    ("inbox", 4.0),
-    ("follow_secret", 0.02),
-    ("shared_item", 0.05),
-    ("ai", 0.01),
-)
-PER_ACTIVE_DAY = dict(_LOADS)
+ACTIVE = 0.4  # open the app on a day; how often they ask is in the manifest
+FIXED_ARMOR_RULES = 9  # beside those of routes: size, six against attacks, everything else, default
 BILLED_SECONDS = 0.1  # of an instance for a request: the least there is; requests at once share it, which is left out
 AI_SECONDS = 20.0
 TRAFFIC_KB = {"in": 1.5, "out": 5.0}  # of a request
@@ -130,21 +118,27 @@ def usd(price: str, quantity: float) -> float:
     return PRICES[price].usd * max(quantity, 0.0)
 
 
-def requests_per_month() -> dict[str, float]:
-    """Return how many requests 100 000 users send to each family in a month."""
-    return {family: count * USERS * ACTIVE * DAYS for family, count in PER_ACTIVE_DAY.items()}
+def requests_per_month(functions: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Return how many requests 100 000 users send in a month to each family that is asked by them."""
+    daily = {family: row.get("requests_per_user_day", 0) for family, row in functions.items()}
+    return {family: count * USERS * ACTIVE * DAYS for family, count in daily.items() if count}
+
+
+def armor_rules(functions: dict[str, dict[str, Any]]) -> int:
+    """Return how many rules the load balancer's policy has."""
+    return FIXED_ARMOR_RULES + sum(len(row.get("limits_per_minute", ())) for row in functions.values())
 
 
 def lines(functions: dict[str, dict[str, Any]]) -> list[CostLine]:
     """Return the table's rows, from the manifest's functions."""
-    requests = requests_per_month()
+    requests = requests_per_month(functions)
     total, probes = sum(requests.values()), PROBES_PER_MINUTE * 60 * HOURS
     turns = USERS * SUBSCRIBERS * TURNS
     gib = {way: kb * total / KB_PER_GB for way, kb in TRAFFIC_KB.items()}
     answering = sum(_answering(functions[name], name, count) for name, count in requests.items())
     probing = _answering(functions["health"], "health", probes)
     kept, kept_staging = (_kept(functions, env) for env in ("production", "staging"))
-    armor = usd("Cloud Armor's policy", 1) + usd("Cloud Armor's rule", PRODUCTION.armor_rules)
+    armor = usd("Cloud Armor's policy", 1) + usd("Cloud Armor's rule", armor_rules(functions))
     backups = {load: usd("Cloud SQL's backups", gib) for load, gib in BACKUP_GIB.items()}
     grown = replace(PRODUCTION, disk_gib=DATABASE_GIB)
     images = usd("images", IMAGE_GIB - 0.5)
@@ -242,7 +236,8 @@ def sums() -> CostLine:
 
 def tables() -> dict[str, str]:
     """Return the page's tables by name."""
-    rows, total = lines(_functions()), sums()
+    functions = _functions()
+    rows, total = lines(functions), sums()
     cost = [
         "| each month, US dollars | staging | production, idle | production, 100 000 users |",
         "| --- | ---: | ---: | ---: |",
@@ -256,11 +251,9 @@ def tables() -> dict[str, str]:
     ]
     requests = ["| family | of an active user on a day | million a month | a second | at five times the mean |"]
     requests.append("| --- | ---: | ---: | ---: | ---: |")
-    for family, count in requests_per_month().items():
-        rate = count / SECONDS
-        requests.append(
-            f"| `{family}` | {PER_ACTIVE_DAY[family]:g} | {count / MILLION:.2f} | {rate:.2f} | {5 * rate:.1f} |"
-        )
+    for family, count in requests_per_month(functions).items():
+        rate, daily = count / SECONDS, functions[family]["requests_per_user_day"]
+        requests.append(f"| `{family}` | {daily:g} | {count / MILLION:.2f} | {rate:.2f} | {5 * rate:.1f} |")
     return {"costs": "\n".join(cost), "requests": "\n".join(requests), "prices": "\n".join(prices)}
 
 

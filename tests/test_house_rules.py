@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import manifest
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
@@ -55,9 +57,9 @@ def test_every_command_of_the_readme_is_in_the_makefile_and_the_other_way_round(
 
 
 def test_every_route_is_in_the_readme():
-    manifest = (ROOT / "functions" / "manifest.yaml").read_text()
-    for route in re.findall(r"(?:GET|PUT|POST) /[^\s,\]\"]+", manifest):
-        assert f"`{route}`" in README, route
+    for entry in manifest().values():
+        for route in entry["routes"]:
+            assert f"`{route}`" in README, route
 
 
 def test_links_in_documents_lead_somewhere():

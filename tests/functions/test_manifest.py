@@ -8,9 +8,11 @@ import yaml
 
 from shared import operators
 from shared.settings import THREADS_BESIDE_CHATS
+from tests.examples import PUBLIC, has_password
 from tests.servers import FUNCTIONS, manifest
 
 SIZES = {"memory", "cpu", "pool", "connections", "instances", "concurrency", "timeout_seconds"}
+OF_PUBLIC = {"limits_per_minute", "requests_per_user_day"}
 CHAT_LIMIT = 50  # the setting's default
 
 
@@ -30,8 +32,18 @@ def test_every_folder_has_a_row():
 @pytest.mark.parametrize("name", manifest())
 def test_every_row_is_complete(name):
     entry = manifest()[name]
-    assert set(entry) == SIZES | {"access", "secrets", "routes"}
     assert entry["access"] in {"public", "private"}
+    assert set(entry) == SIZES | {"access", "secrets", "routes"} | (OF_PUBLIC if entry["access"] == "public" else set())
+
+
+@pytest.mark.parametrize("family", PUBLIC)
+def test_routes_that_anybody_may_ask_have_a_limit(family):
+    def asks_for_credentials(route):
+        return has_password(route) or route.guard is not None or route.credentials
+
+    routes = import_module(f"functions.{family}.main").family.routes()
+    open_to_all = {str(route) for route in routes if not (asks_for_credentials(route) or route.is_probe)}
+    assert set(manifest()[family]["limits_per_minute"]) == open_to_all
 
 
 def test_the_gateways_have_sizes_of_their_own():
