@@ -55,7 +55,6 @@ def _data_files(root: Path, family: str, wanted: list[str]) -> Iterator[Path]:
     if family == GATEWAY:
         yield root / "functions" / "manifest.yaml"
         yield root / "docs" / "openapi.json"  # what /docs shows
-        yield root / "docs" / "openapi.json"
 
 
 def _entry(family: str) -> bytes:

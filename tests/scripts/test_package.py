@@ -4,36 +4,21 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
-from scripts.package import families, package
-from tests.servers import Server
+from scripts.package import GATEWAY, families, package
+from tests.servers import Server, manifest
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = families(ROOT)
-# What a function alone, on a real database, answers to its first request.
-FIRST_ANSWERS: dict[str, tuple[str, str, Any, int]] = {
-    "user": ("POST", "/user/create", {}, 200),
-    "event": ("POST", "/events", {"users": []}, 400),
-    "follow_secret": ("PUT", "/follow-secret", {}, 400),
-    "inbox": ("POST", "/inbox", {}, 400),
-    "shared_item": ("GET", "/shareditem/none", None, 404),
-    "ai": ("POST", "/ai/workout", {}, 401),
-    "ai_chat": ("POST", "/ai-chat/negotiate", {}, 401),
-    "health": ("GET", "/health/ready", None, 200),
-    "migrate": ("POST", "/", {}, 200),
-    "metrics": ("GET", "/metrics", None, 200),
-    "cleanup": ("POST", "/", {"dry_run": True}, 200),
-    "gateway": ("GET", "/docs", None, 200),
-}
 # Runs each import statement of the code in a folder, also those that wait inside a function.
 IMPORT_ALL = """
 import ast, pathlib, sys
@@ -48,6 +33,12 @@ for path in pathlib.Path(".").rglob("*.py"):
         if isinstance(node, ast.Import | ast.ImportFrom):
             exec(compile(ast.Module([node], []), str(path), "exec"))
 """
+
+
+def first_route(name: str) -> list[str]:
+    """Return method and path of a function's first route."""
+    route: str = manifest()[name]["routes"][0] if name != GATEWAY else "GET /docs"
+    return re.sub(r"{\w+}", "none", route).split(" ")
 
 
 @pytest.fixture(scope="session")
@@ -173,9 +164,10 @@ def test_a_zip_answers_in_an_empty_environment(zips, environment, database_url, 
         PYTHONPATH="",
     )  # fmt: skip
     try:
-        method, path, body, status = FIRST_ANSWERS[name]
-        answer = requests.request(method, server.url + path, json=body, timeout=30)
-        assert answer.status_code == status, answer.text
+        method, path = first_route(name)
+        answer = requests.request(method, server.url + path, json={"dry_run": True}, timeout=30)  # others ignore it
+        assert answer.status_code < 500, answer.text
+        assert answer.status_code != 404, answer.text
     finally:
         server.stop()
 
