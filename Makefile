@@ -9,7 +9,7 @@ BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format demo chat topology migrate cleanup backup restore bench openapi bench-chat package checkov lock clean
+.PHONY: help serve test lint format demo chat topology migrate cleanup backup restore bench-chat openapi costs bench package soak checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile

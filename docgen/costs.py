@@ -11,6 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "costs.md"
+SUMMARY = ROOT / "docs" / "infrastructure.md"
 HOURS = 730.0  # in a month
 SECONDS = HOURS * 3600
 DAYS = HOURS / 24
@@ -274,10 +275,18 @@ def filled(page: str) -> str:
     return page
 
 
+def summed_up(page: str) -> str:
+    """Return a page with the two sums that it says as they should be."""
+    total = sums()
+    said = rf"\g<1>{total.staging:.0f}\g<2>{total.idle:.0f}\g<3>"
+    return re.sub(r"(About )\d+( dollars a month for staging and )\d+( for production)", said, page)
+
+
 def main() -> int:
-    """Write the tables. Return the exit status."""
-    PAGE.write_text(filled(PAGE.read_text()))
-    print(f"{PAGE.relative_to(ROOT)} is written")
+    """Write the tables and the sums. Return the exit status."""
+    for path, write in ((PAGE, filled), (SUMMARY, summed_up)):
+        path.write_text(write(path.read_text()))
+        print(f"{path.relative_to(ROOT)} is written")
     return 0
 
 

@@ -61,6 +61,7 @@ class _Description:
         self._paths: dict[str, Json] = {}
         self._tags: list[Json] = []
         self._schemas: dict[str, Json] = {"Problem": _problem_schema()}
+        self._described: dict[str, type[marshmallow.Schema]] = {}
 
     def add(self, family: Family, doc: str) -> None:
         """Add the routes of a family."""
@@ -136,6 +137,8 @@ class _Description:
     def _schema(self, schema: marshmallow.Schema) -> Json:
         """Return a reference to a schema, after describing it."""
         name = type(schema).__name__
+        if self._described.setdefault(name, type(schema)) is not type(schema):
+            raise ValueError(f"two schemas are named {name}: {type(schema).__module__} has one")
         if name not in self._schemas:
             self._schemas[name] = {}  # for those that hold themselves
             forms = [form for form in (getattr(schema, "app", None), getattr(schema, "port", None)) if form]

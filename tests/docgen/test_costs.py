@@ -36,6 +36,6 @@ def test_the_load_balancer_has_as_many_rules_as_are_paid_for(production):
 
 
 def test_the_sums_in_other_documents_are_the_page_s():
-    sums = costs.sums()
-    said = f"About {sums.staging:.0f} dollars a month for staging and {sums.idle:.0f} for production"
-    assert said in (costs.ROOT / "docs" / "infrastructure.md").read_text()
+    said = costs.SUMMARY.read_text()
+    assert said == costs.summed_up(said), "docs/infrastructure.md is stale: make costs"
+    assert f" {costs.sums().idle:.0f} for production" in said

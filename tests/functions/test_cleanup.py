@@ -85,6 +85,13 @@ def clean(own_url):
         yield Caller(servers, alone=True)
 
 
+def test_whatever_has_an_expiry_is_removed_by_it(db):
+    rows = db.rows(
+        "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'expiry'"
+    )
+    assert {table for (table,) in rows} <= NAMES, "functions/cleanup/sweep.py: a task for each"
+
+
 def test_what_expired_goes_and_all_else_stays(filled, clean):
     answer = clean("POST", "/cleanup", {}).json
     assert answer["deleted"] == dict.fromkeys(NAMES, 0) | {"user_events": 3, "shared_items": 2, "rate_limits": 2}
