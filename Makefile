@@ -9,7 +9,7 @@ BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format demo chat topology migrate cleanup backup restore bench-chat openapi costs bench package soak checkov lock clean
+.PHONY: help serve test lint format demo chat topology migrate cleanup backup restore bench-chat openapi costs bench new-family package soak checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ costs: $(READY) ## Write the tables of docs/costs.md from the manifest and the p
 
 bench: $(READY) ## Measure every route beside two yardsticks; prints a table
 	@$(BIN)/python -m bench $(ARGS)
+
+new-family: $(READY) ## Write the skeleton of a family of endpoints, NAME=note, and say what is left to do
+	@$(BIN)/python -m scripts.new_family $(or $(NAME),--help)
 
 package: $(READY) ## Make one deterministic zip for each function in dist/
 	@$(BIN)/python -m scripts.package
