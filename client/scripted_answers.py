@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 TOOL = "create_workout_plan"
@@ -173,71 +173,6 @@ class CallTool:
         for fragment in _cut(arguments, self.fragment_characters):
             answer.delta({"tool_calls": [{"index": index, "function": {"arguments": fragment}}]})
             answer.wait(self.pause_seconds)
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """The model's own refusal to fill in a JSON schema."""
-
-    text: str
-
-    def play(self, answer: ScriptedAnswer) -> None:
-        answer.begin(content=None)
-        answer.delta({"refusal": self.text})
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The reason for the answer's end, like "length", instead of "stop" or "tool_calls"."""
-
-    reason: str
-
-    def play(self, answer: ScriptedAnswer) -> None:
-        answer.begin()
-        answer.finish_reason = self.reason
-
-
-@dataclass(frozen=True)
-class HttpError:
-    """An error instead of an answer; it must be the first step."""
-
-    status: int
-    code: str = "scripted_error"
-    retry_after: str | None = None
-
-    def play(self, answer: ScriptedAnswer) -> None:
-        headers = {"Retry-After": self.retry_after} if self.retry_after is not None else {}
-        error = {"message": "This error is scripted.", "type": "scripted", "param": None, "code": self.code}
-        answer.whole(self.status, json.dumps({"error": error}).encode(), headers)
-
-
-@dataclass(frozen=True)
-class Stall:
-    """Silence until `released` is set, the client leaves, or the server ends. As first step: before any header."""
-
-    released: threading.Event = field(default_factory=threading.Event)
-
-    def play(self, answer: ScriptedAnswer) -> None:
-        while not self.released.is_set():
-            answer.wait(_POLL_SECONDS)
-
-
-@dataclass(frozen=True)
-class Disconnect:
-    """The connection breaks in the middle of the answer; as first step, before any header."""
-
-    def play(self, answer: ScriptedAnswer) -> None:  # noqa: ARG002 - a step like the others
-        raise Hangup
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Bytes of the body as they are: events that are none, half events, comments."""
-
-    content: bytes
-
-    def play(self, answer: ScriptedAnswer) -> None:
-        answer.raw(self.content)
 
 
 _USAGE = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}

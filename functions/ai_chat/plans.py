@@ -123,7 +123,6 @@ _CARDIO = ObjectShape(
     },
     defaults={"notes": "", "link": ""},
 )
-_EXERCISE = OneOfShape({"WeightedExerciseBlueprint": _WEIGHTED, "CardioExerciseBlueprint": _CARDIO})
 _SESSION = ObjectShape(
     "Session",
     {

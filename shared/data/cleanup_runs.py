@@ -1,23 +1,10 @@
 """Table `cleanup_runs`: what each run of the cleanup did."""
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
 
 from shared.data.pool import Database
 
 KEPT = 1000  # runs, six weeks of hourly ones
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run, from its beginning to its end."""
-
-    started: datetime  # UTC, the database's clock
-    finished: datetime
-    dry_run: bool
-    deleted: dict[str, int]  # by what it was; what would be deleted, in a dry run
-    remaining: bool
 
 
 def put(db: Database, *, dry_run: bool, deleted: dict[str, int], remaining: bool, seconds: float) -> None:
@@ -33,12 +20,3 @@ def put(db: Database, *, dry_run: bool, deleted: dict[str, int], remaining: bool
         """,
         repeatable=True, seconds=seconds, dry_run=dry_run, deleted=json.dumps(deleted), remaining=remaining, kept=KEPT,
     )  # fmt: skip
-
-
-def list_recent(db: Database, limit: int) -> list[Run]:
-    """Return the last runs, the newest first."""
-    rows = db.rows(
-        "SELECT started, finished, dry_run, deleted, remaining FROM cleanup_runs ORDER BY id DESC LIMIT :limit",
-        repeatable=True, limit=limit,
-    )  # fmt: skip
-    return [Run(*row) for row in rows]

@@ -12,8 +12,9 @@ import pytest
 from client import canned_coach
 from client.hub_client import HubClient, HubFailed
 from client.model_server import ModelServer
-from client.scripted_answers import Say, Stall
+from client.scripted_answers import Say
 from local.processes import free_port
+from tests.scripted_faults import Stall
 from tests.servers import Servers
 
 ROOT = Path(__file__).parent.parent.parent

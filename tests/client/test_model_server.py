@@ -10,11 +10,12 @@ import pytest
 
 from client import canned_coach
 from client.model_server import ModelServer
-from client.scripted_answers import CallTool, Disconnect, Finish, HttpError, Raw, Refuse, Say, Stall
+from client.scripted_answers import CallTool, Say
 from functions.ai import plans as rest_plans
 from functions.ai_chat import plans as chat_plans
 from shared.ai import model as language_model
 from shared.settings import model_settings
+from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
 
 PLAN = {"name": "Push", "sessions": [{"name": "Größe 🏋", "notes": 'a "quoted" note'}]}
 QUESTION = {"model": "any", "messages": [{"role": "user", "content": "Hello"}]}

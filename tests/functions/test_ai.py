@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.model_server import ModelServer
-from client.scripted_answers import Finish, HttpError, Raw, Refuse, Say, Stall
+from client.scripted_answers import Say
 from functions.ai.schemas import PlanSession, PlanWorkout
 from shared.errors import InvalidRequest
 from tests.functions.test_fuzz import BOUNDED, JSON, paths_of, replaced
 from tests.plans import plan_v1
+from tests.scripted_faults import Finish, HttpError, Raw, Refuse, Stall
 from tests.servers import Caller, Servers
 
 KEY = "web-key-of-the-tests"

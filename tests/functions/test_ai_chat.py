@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from client.scripted_answers import CallTool, HttpError, Say, Stall
+from client.scripted_answers import CallTool, Say
 from shared.data import metric_buckets
 from shared.metrics import series
 from tests.hub_clients import Driver, poll
 from tests.plans import plan, plan_v1
+from tests.scripted_faults import HttpError, Stall
 
 TRANSPORTS = ["WebSockets", "LongPolling"]
 V1, V2 = "/ai-chat", "/ai-chat-v2"

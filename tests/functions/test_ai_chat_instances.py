@@ -13,7 +13,7 @@ import pytest
 import requests
 
 import migrations
-from client.scripted_answers import Say, Stall
+from client.scripted_answers import Say
 from shared.data import chats
 from shared.data.pool import Database
 from tests.hub_clients import (
@@ -27,6 +27,7 @@ from tests.hub_clients import (
     refusal,
     token,
 )
+from tests.scripted_faults import Stall
 from tests.servers import Server
 
 V2 = "/ai-chat-v2"

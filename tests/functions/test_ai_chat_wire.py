@@ -8,7 +8,7 @@ import pytest
 import requests
 import simple_websocket
 
-from client.scripted_answers import Say, Stall
+from client.scripted_answers import Say
 from shared.signalr import tickets
 from shared.signalr.tickets import Ticket
 from tests.hub_clients import (
@@ -25,6 +25,7 @@ from tests.hub_clients import (
     refusal,
     token,
 )
+from tests.scripted_faults import Stall
 from tests.servers import CHAT_TOKEN_KEY
 
 V1, V2 = "/ai-chat", "/ai-chat-v2"

@@ -8,12 +8,13 @@ from itertools import pairwise
 import pytest
 
 from client.model_server import ModelServer
-from client.scripted_answers import CallTool, Disconnect, Finish, HttpError, Raw, Refuse, Say, Stall
+from client.scripted_answers import CallTool, Say
 from functions.ai_chat import histories, plans, turns
 from functions.ai_chat.turns import Cancelled, introduction
 from shared.ai import model
 from shared.settings import model_settings
 from tests.plans import plan, plan_v1, weighted
+from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
 
 SOON_SECONDS = 5.0
 SPACING_SECONDS = 0.1

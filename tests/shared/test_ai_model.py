@@ -11,7 +11,7 @@ import time
 import pytest
 
 from client.model_server import ModelServer
-from client.scripted_answers import CallTool, Disconnect, Finish, HttpError, Raw, Refuse, Say, Stall
+from client.scripted_answers import CallTool, Say
 from shared.ai.breaker import Breaker, BreakerState, Counts
 from shared.ai.endpoint import MAX_OUTPUT_CHARACTERS
 from shared.ai.model import Model
@@ -20,6 +20,7 @@ from shared.ai.streams import CallPart, End, Line, Refusal, Words
 from shared.errors import InvalidSetting, ModelRefused, ModelUnavailable
 from shared.settings import OPENAI_URL, ModelSettings
 from tests.certificates import self_signed
+from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
 
 QUESTION = Question([{"role": "user", "content": "a plan, please"}])
 SOON_SECONDS = 5.0

@@ -70,7 +70,6 @@ CALLS: dict[Any, list[dict[str, Any]]] = {
     chats.count_stale: [{}],
     chats.delete_stale: [{"limit": 500}],
     cleanup_runs.put: [{"dry_run": False, "deleted": {}, "remaining": False, "seconds": 1.0}],
-    cleanup_runs.list_recent: [{"limit": 10}],
     rate_limits.consume: [{"key": "7", "limit": 20}],
     rate_limits.count_stale: [{}],
     rate_limits.delete_stale: [{"limit": 500}],
