@@ -65,10 +65,11 @@ def main() -> int:
     """Run, print, and return 1 if a goal was missed."""
     options = _options()
     cases = [case for case in CASES if options.route in str(case)]
-    unmeasured = missing_routes()
-    if unmeasured or not cases:
-        print(f"bench: no case for {', '.join(sorted(unmeasured)) or options.route}", file=sys.stderr)
+    if not cases:
+        print(f"bench: no case for {options.route}", file=sys.stderr)
         return 2
+    for route in sorted(missing_routes()):
+        print(f"bench: not measured, for bench/routes.py has no case: {route}", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
     with ExitStack() as started:
         try:

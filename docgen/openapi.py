@@ -72,6 +72,8 @@ class _Description:
         }
         self._tags.append({"name": family.name, "description": doc.partition("\n")[0]})
         for route in family.routes():
+            if str(route) not in about:
+                raise ValueError(f"the docstring of functions/{family.name}/main.py has no line for {route}")
             sent, answers = about[str(route)]
             self._paths.setdefault(route.path, {})[route.method.lower()] = self._operation(route, sent, answers)
 

@@ -74,18 +74,6 @@ def test_every_table_is_described(db):
         assert f"`{table}`" in described, f"docs/database.md: {table}"
 
 
-def test_what_belongs_to_a_user_goes_with_the_user(db):
-    rows = db.rows(
-        """
-        SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'user_id'
-        EXCEPT
-        SELECT conrelid::regclass::text FROM pg_constraint
-        WHERE contype = 'f' AND confrelid = 'users'::regclass AND confdeltype = 'c'
-        """
-    )
-    assert rows == []
-
-
 @documents
 def test_code_compiles(document):
     text = document.read_text()
