@@ -28,6 +28,7 @@ class Unknown${Name}(ServiceError):
     """The database has no such ${word}."""
 '''
 PROBLEM = '    errors.Unknown${Name}: (404, "unknown-${slug}", "There is no such ${word}.", {}),\n'
+APP_PATH = '    "${slug}(/delete|/[^/]+/[^/]+)?",\n'
 REMAINING = """Left to do, as tests tell by failing:
 
   what it is          functions/${name}, shared/data/${names}.py, ${migration}
@@ -77,6 +78,7 @@ def make(root: Path, name: str) -> dict[str, str]:
         root / "functions" / "manifest.yaml": with_row(root, template("manifest.yaml", known)),
         root / "shared" / "errors.py": errors + filled(OUTCOME, known),
         root / "shared" / "http" / "problems.py": with_problem(root, filled(PROBLEM, known)),
+        root / "shared" / "http" / "routes.py": with_app_path(root, filled(APP_PATH, known)),
     }
     for path, text in files.items():
         path.parent.mkdir(exist_ok=True)
@@ -110,6 +112,15 @@ def with_problem(root: Path, line: str) -> str:
     text = (root / "shared" / "http" / "problems.py").read_text()
     *_, last = re.finditer(r"^    errors\.\w+: \(404, .*\n", text, re.MULTILINE)
     return text[: last.end()] + line + text[last.end() :]
+
+
+def with_app_path(root: Path, line: str) -> str:
+    """Return the router with one more path, on which nothing but the database says 404."""
+    text = (root / "shared" / "http" / "routes.py").read_text()
+    paths = re.search(r"^APP_PATHS = \(\n(?: .*\n)*", text, re.MULTILINE)
+    if paths is None:
+        raise CannotMake("shared/http/routes.py has no APP_PATHS")
+    return text[: paths.end()] + line + text[paths.end() :]
 
 
 def main() -> int:

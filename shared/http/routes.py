@@ -17,11 +17,11 @@ from shared.settings import maintenance_settings
 
 # What installed apps ask for, of whichever function. They delete their account on a 404 there, so where this function
 # has no route of such a path, a proxy or the balancer has erred. A test holds it against the manifest.
-APP_PATH_AT_END = re.compile(
-    r"/(users?|user/[^/]+|events?|follow-secret(/delete)?|inbox|shareditem(/[^/]+)?|ai/(workout|session)"
-    r"|ai-chat(-v2)?(/negotiate)?)\Z",
-    re.IGNORECASE,
-)
+APP_PATHS = (
+    "users?", "user/[^/]+", "events?", "follow-secret(/delete)?", "inbox", "shareditem(/[^/]+)?",
+    "ai/(workout|session)", "ai-chat(-v2)?(/negotiate)?",
+)  # fmt: skip
+APP_PATH_AT_END = re.compile(rf"/({'|'.join(APP_PATHS)})\Z", re.IGNORECASE)
 Handler = Callable[..., Any]
 Guard = Callable[[str | None], Any]  # takes the Authorization header; raises if it does not let the request in
 
