@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import importlib.util
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -17,12 +16,12 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import psutil
 
+from local.accounts import NoAccount, account_for
 from local.children import die_with_parent
 from shared.data.connections import Connection
 from shared.errors import DatabaseUnavailable
@@ -35,7 +34,6 @@ BIN = (
 )
 DATABASE = "liftlog_user_data"
 ROLE = "liftlog_backend"
-ACCOUNT_FOR_ROOT = "liftlog-postgres"  # PostgreSQL refuses to run as root
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 107  # bytes, of Linux's sun_path without its NUL; other systems have a little less
 START_SECONDS = 60.0
@@ -52,14 +50,6 @@ class DataDirInUse(Exception):
     """Another server runs on the same data folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The system account that PostgreSQL runs as; None means our own."""
-
-    uid: int | None
-    gid: int | None
-
-
 class EmbeddedPostgres:
     """A PostgreSQL server below `data_dir`, kept between runs. Not safe for threads."""
 
@@ -70,7 +60,9 @@ class EmbeddedPostgres:
         self._cluster = data_dir / "postgres"
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            self._account = _account(self._cluster)
+            self._account = account_for(self._cluster)
+        except NoAccount as error:
+            raise PostgresFailed(str(error)) from None
         except OSError as error:
             raise PostgresFailed(f"cannot use DATA_DIR {data_dir}: {error.strerror}") from None
         self._log_path = data_dir / "postgres.log"
@@ -95,9 +87,12 @@ class EmbeddedPostgres:
         """
         if self._lock is None:
             self._lock = _lock(self._lock_path)
+        self._account.let_read(self._binaries.parent)
+        self._account.open_way(self._cluster, self._binaries, self._sockets)
         if not (self._cluster / "PG_VERSION").exists():
             self._create_cluster()
         self._end_leftover()
+        self._account.own(self._cluster)
         self._make_sockets_folder()
         (self._sockets / f"{SOCKET_NAME}.lock").unlink(
             missing_ok=True
@@ -133,11 +128,8 @@ class EmbeddedPostgres:
         """Make the files beside their place and move them there whole: an interruption leaves none half made."""
         new = self._cluster.with_name("postgres.new")
         shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(mode=0o700)
-        if self._account.uid is not None:
-            os.chown(new, self._account.uid, self._account.gid or 0)
-            for needed in (new, self._binaries):
-                _open_way(needed)
+        new.mkdir()
+        self._account.own(new)
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", f"--username={ROLE}", f"--pgdata={new}"]
         with self._log_path.open("ab") as log, self._spawn("initdb", *options, log=log) as initdb:
             if initdb.wait() != 0:
@@ -181,10 +173,9 @@ class EmbeddedPostgres:
         self._sockets.mkdir(mode=0o700, exist_ok=True)
         found = self._sockets.lstat()
         wanted = self._account.uid if self._account.uid is not None else os.getuid()
-        if found.st_uid == os.getuid() != wanted:
-            os.chown(self._sockets, wanted, self._account.gid or 0)
-        elif found.st_uid != wanted or not stat.S_ISDIR(found.st_mode):
+        if found.st_uid not in {os.getuid(), wanted} or not stat.S_ISDIR(found.st_mode):
             raise PostgresFailed(f"{self._sockets} belongs to somebody else; choose a shorter DATA_DIR")
+        self._account.own(self._sockets)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -225,32 +216,6 @@ class EmbeddedPostgres:
         return "\n".join(["PostgreSQL did not start; its log ends with:", *lines[-10:]])
 
 
-def _account(cluster: Path) -> Account:
-    """Return whom PostgreSQL runs as. Raises PostgresFailed if the files are somebody else's."""
-    owner = cluster.stat().st_uid if cluster.exists() else None
-    if os.geteuid() != 0:
-        if owner not in {None, os.geteuid()}:
-            raise PostgresFailed(f"{cluster} belongs to another account; choose another DATA_DIR")
-        return Account(None, None)
-    if owner:
-        return Account(owner, cluster.stat().st_gid)
-    return _account_for_root()
-
-
-def _account_for_root() -> Account:
-    """Return the account that stands in for root, after making it where it is missing. Raises PostgresFailed."""
-    with suppress(KeyError):
-        entry = pwd.getpwnam(ACCOUNT_FOR_ROOT)
-        return Account(entry.pw_uid, entry.pw_gid)
-    with suppress(FileNotFoundError):  # its status does not count: another process may have made the account meanwhile
-        subprocess.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", ACCOUNT_FOR_ROOT], check=False)
-    try:
-        entry = pwd.getpwnam(ACCOUNT_FOR_ROOT)
-    except KeyError:
-        raise PostgresFailed("PostgreSQL does not run as root; run this from another account") from None
-    return Account(entry.pw_uid, entry.pw_gid)
-
-
 def _disown(pid_file: Path) -> None:
     """Put our own number in place of a dead server's, which another program may have by now.
 
@@ -260,17 +225,6 @@ def _disown(pid_file: Path) -> None:
     with suppress(FileNotFoundError):
         lines = pid_file.read_text().split("\n")
         pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))
-
-
-def _open_way(path: Path) -> None:
-    """Let PostgreSQL's account pass through the folders that lead to a path; it can list none of them."""
-    for folder in filter(Path.exists, path.parents):
-        mode = folder.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            print(
-                f"Letting other accounts pass through {folder} (chmod o+x): PostgreSQL does not run as root", flush=True
-            )
-            folder.chmod(mode | stat.S_IXOTH)
 
 
 def _socket_folder(cluster: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from local.accounts import account_for
 from local.postgres import DataDirInUse, EmbeddedPostgres, PostgresFailed
 from shared.data.connections import Connection, Row
 
@@ -109,11 +110,91 @@ def test_files_half_made_are_made_again(folder):
     assert not (half / "postgres.new").exists()
 
 
+@pytest.fixture
+def closed() -> Iterator[Path]:
+    """Return a folder that is closed to everybody but ourselves, as a home is."""
+    path = Path(tempfile.mkdtemp(prefix="liftlog-closed-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o750])
+def test_a_copy_in_a_private_folder_keeps_its_rows(postgres, data_dir, closed, mode):
+    """As root `cp -r` makes all of it root's, and root's group, which a folder on the way may close to the group."""
+    postgres.start()
+    run(postgres, "CREATE TABLE IF NOT EXISTS kept AS SELECT 7 AS number")
+    postgres.stop()
+    closed.chmod(mode)
+    subprocess.run(["cp", "-r", data_dir, closed / "copy"], check=True)
+    (closed / "copy" / "postgres").chmod(0o755)  # as tools other than cp leave it
+    restored = EmbeddedPostgres(closed / "copy")
+    try:
+        restored.start()
+        assert run(restored, "SELECT number FROM kept") == [[7]]
+    finally:
+        restored.stop()
+
+
+def test_a_folder_that_was_moved_to_a_private_place_is_reached(data_dir, closed):
+    (closed / "by").mkdir(mode=0o700)
+    (closed / "link").symlink_to(closed / "by")
+    shutil.copytree(data_dir, closed / "by" / "copy")
+    moved = EmbeddedPostgres(closed / "link" / "copy")
+    try:
+        moved.start()
+        assert answers(moved)
+    finally:
+        moved.stop()
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has PostgreSQL run as another account")
+
+
+@as_root
+def test_files_of_an_account_and_root_s_group_are_reached_through_what_is_closed_to_root_s_group(data_dir, closed):
+    shutil.copytree(data_dir, closed / "copy")
+    account = account_for(data_dir / "postgres")
+    for path in [closed / "copy" / "postgres", *(closed / "copy" / "postgres").rglob("*")]:
+        os.chown(path, account.uid or 0, 0)
+    copied = EmbeddedPostgres(closed / "copy")
+    try:
+        copied.start()
+        assert answers(copied)
+    finally:
+        copied.stop()
+
+
+@as_root
+def test_files_of_an_account_that_this_machine_does_not_know_are_kept_by_it(data_dir, closed):
+    stranger = 54321
+    shutil.copytree(data_dir, closed / "copy")
+    os.chown(closed / "copy" / "postgres", stranger, 0)
+    copied = EmbeddedPostgres(closed / "copy")
+    try:
+        copied.start()
+        assert answers(copied)
+    finally:
+        copied.stop()
+    assert {path.stat().st_uid for path in (closed / "copy" / "postgres").rglob("*")} == {stranger}
+
+
+@as_root
+def test_programs_that_root_installed_for_itself_alone_can_be_run(data_dir, closed):
+    """With umask 077."""
+    program = closed / "bin" / "program"
+    program.parent.mkdir(mode=0o700)
+    program.write_text("#!/bin/sh\necho ran\n")
+    program.chmod(0o700)
+    account = account_for(data_dir / "postgres")
+    account.open_way(program.parent)
+    account.let_read(program.parent)
+    ran = subprocess.run([program], stdout=subprocess.PIPE, check=True, cwd="/", user=account.uid, group=account.gid)
+    assert ran.stdout == b"ran\n"
+
+
 def test_it_says_why_it_does_not_start(folder, data_dir):
     broken = folder / "broken"
     shutil.copytree(data_dir / "postgres", broken / "postgres")
-    for path in [broken / "postgres", *(broken / "postgres").rglob("*")]:
-        shutil.chown(path, (data_dir / "postgres").stat().st_uid)
     (broken / "postgres" / "postgresql.conf").write_text("no_such_setting = on\n")
     postgres = EmbeddedPostgres(broken)
     try:
