@@ -1,62 +1,36 @@
 """Fixtures: one real PostgreSQL for the run, one database per worker, real functions-framework servers over sockets.
 
-`TEST_DATABASE_URL` names another server, on which databases are made and dropped. Where PostgreSQL 15 is installed,
-what takes the `call` fixture runs on it, too. The routes' own tests also run behind the load balancer of a production
-plan; with `TEST_TOPOLOGY=true` all do that take `call`, but for those marked `direct`.
+Where PostgreSQL 15 is installed, what takes the `call` fixture runs on it, too. The routes' own tests also run behind
+the load balancer of a production plan; with `TEST_TOPOLOGY=true` all that take `call` do, but those marked `direct`.
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from uuid import uuid4
+from contextlib import ExitStack
 
 import pytest
 
-import migrations
 from client.model_server import ModelServer
-from local.postgres import EmbeddedPostgres
 from rehearsal.topology import Topology
 from shared.data.pool import Database
+from tests.databases import VARIABLES, Databases, start_servers
 from tests.servers import CHAT_TOKEN_KEY, Answer, Caller, Servers, manifest
 from tests.terraform.planning import DOMAIN, Plan, Terraform
 from tests.topologies import ThroughBalancer
 from tests.users import User
 
-POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
-MAX_CONNECTIONS = 600  # a dozen servers of each worker, with 16 each
-VARIABLES = {"default": "TEST_DATABASE_URL", "postgres15": "TEST_DATABASE_URL_POSTGRES15"}
 BEHIND_BALANCER = {f"test_{family}" for family in manifest()}
-_started: list[tuple[EmbeddedPostgres, str]] = []
+DATABASE_SERVERS = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the database servers in the process that starts the workers; they inherit the URLs."""
-    if hasattr(config, "workerinput"):
-        return
-    if "TEST_DATABASE_URL" not in os.environ:
-        _start("default")
-        if (POSTGRES_15 / "postgres").exists():
-            _start("postgres15", POSTGRES_15)
+    if not hasattr(config, "workerinput"):
+        config.stash[DATABASE_SERVERS] = start_servers()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if hasattr(config, "workerinput"):
-        return
-    while _started:
-        postgres, folder = _started.pop()
-        postgres.stop()
-        shutil.rmtree(folder)
-
-
-def _start(name: str, *binaries: Path) -> None:
-    folder = tempfile.mkdtemp(prefix="liftlog-test-")
-    Path(folder).chmod(0o711)  # PostgreSQL's account passes through
-    postgres = EmbeddedPostgres(Path(folder), *binaries, max_connections=MAX_CONNECTIONS)
-    _started.append((postgres, folder))
-    postgres.start()
-    os.environ[VARIABLES[name]] = postgres.url
+    if DATABASE_SERVERS in config.stash:
+        config.stash[DATABASE_SERVERS].close()
 
 
 def _deployments() -> list[str]:
@@ -81,35 +55,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def new_database() -> Iterator[Callable[..., str]]:
-    """Return a function that makes an empty database and returns its URL; dropped at the end."""
-    made: list[tuple[Database, str]] = []
-    admins: dict[str, Database] = {}
-
-    def create(server: str = "default") -> str:
-        url = os.environ[VARIABLES[server]]
-        name = f"liftlog_test_{uuid4().hex}"
-        if server not in admins:
-            admins[server] = Database(url, 1, 30)
-            admins[server].rows("SET statement_timeout = 0")  # each of these waits for a checkpoint
-        admin = admins[server]
-        admin.rows(f"CREATE DATABASE {name}")
-        made.append((admin, name))
-        before, _, query = url.partition("?")
-        return f"{before.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
-
-    yield create
-    for admin, name in made:
-        admin.rows(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    for admin in admins.values():
-        admin.close()
+    """Return a function that makes a database, empty or `migrated`, and returns its URL."""
+    databases = Databases()
+    yield databases.new
+    databases.close()
 
 
 @pytest.fixture(scope="session")
 def database_url(new_database: Callable[..., str]) -> str:
     """Return the URL of this worker's migrated database. Tests share it, and keep to users of their own."""
-    url: str = new_database()
-    migrations.upgrade(url)
-    return url
+    return new_database(migrated=True)
 
 
 @pytest.fixture(scope="session")
@@ -122,9 +77,7 @@ def db(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def own_url(new_database: Callable[..., str]) -> str:
     """Return the URL of a migrated database of the test's own, for what counts or removes everybody's."""
-    url: str = new_database()
-    migrations.upgrade(url)
-    return url
+    return new_database(migrated=True)
 
 
 @pytest.fixture
@@ -142,9 +95,7 @@ def servers(database_url: str) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def servers_on_postgres15(new_database: Callable[..., str]) -> Iterator[Servers]:
-    url = new_database("postgres15")
-    migrations.upgrade(url)
-    with Servers(url) as running:
+    with Servers(new_database("postgres15", migrated=True)) as running:
         yield running
 
 

@@ -12,7 +12,6 @@ import psutil
 import pytest
 import requests
 
-import migrations
 from client.scripted_answers import Say
 from shared.data import chats
 from shared.data.pool import Database
@@ -331,8 +330,7 @@ def test_too_few_threads_are_a_clear_error_at_start(name, database_url, tmp_path
 @pytest.fixture
 def own_database(new_database):
     """The URL of a database that nobody else uses, and a handle of it."""
-    url = new_database()
-    migrations.upgrade(url)
+    url = new_database(migrated=True)
     db = Database(url, 1, 30)
     yield url, db
     db.close()

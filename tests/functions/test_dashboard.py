@@ -15,8 +15,7 @@ PANELS = ["requests", "errors", "latency", "instances", "memory", "cpu", "connec
 @pytest.fixture(scope="module")
 def dashboard(new_database):
     """Return the URL of a dashboard of a service that has had some requests."""
-    url = new_database()
-    migrations.upgrade(url)
+    url = new_database(migrated=True)
     with Servers(url, ENVIRONMENT="local", METRICS_FLUSH_SECONDS="0.1") as servers:
         call = Caller(servers, alone=False)
         for _ in range(50):

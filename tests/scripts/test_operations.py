@@ -13,11 +13,9 @@ from uuid import uuid4
 import pytest
 import yaml
 
-import migrations
 from local.processes import free_port
 from scripts import doctor, plan_review, traffic
 from shared.data import metric_buckets
-from shared.data.pool import Database
 from shared.metrics import Bucket
 from tests.fake_google import FakeScheduler, FakeSecretManager
 from tests.scripts.fake_cloud import FakeCloud, FakeProject, needs_gcloud, run
@@ -30,25 +28,11 @@ TOKEN = "the operators' token"
 
 
 @pytest.fixture
-def own_url(new_database):
-    """Return a database of the test's own, since error rates are of all that use it."""
-    url = new_database()
-    migrations.upgrade(url)
-    return url
-
-
-@pytest.fixture
 def gateway(own_url):
+    """Return a gateway on a database of the test's own, since error rates are of all that use it."""
     server = Server("gateway", DATABASE_URL=own_url, ENVIRONMENT="staging", OPERATOR_TOKEN=TOKEN)
     yield server
     server.stop()
-
-
-@pytest.fixture
-def own(own_url):
-    database = Database(own_url, 2, 30)
-    yield database
-    database.close()
 
 
 @pytest.fixture
@@ -68,14 +52,14 @@ def put_requests(db, *, good, bad):
 # smoke.sh
 
 
-def test_smoke_tries_all_and_leaves_nothing(cloud, gateway, own, tmp_path):
+def test_smoke_tries_all_and_leaves_nothing(cloud, gateway, own_db, tmp_path):
     done = run(cloud, tmp_path, SCRIPTS / "smoke.sh", gateway.url, env={"OPERATOR_TOKEN": TOKEN})
     assert done.returncode == 0, done.stderr
     assert re.findall(r"^ok   (.+) \d+$", done.stdout, re.MULTILINE) == [
         "GET /health", "GET /health/ready", "GET /metrics/summary", "POST /v2/user/create", "PUT /user",
         "GET /user/{id}", "POST /user/delete", "GET /user/{id} afterwards",
     ]  # fmt: skip
-    assert own.rows("SELECT count(*) FROM users") == [[0]]
+    assert own_db.rows("SELECT count(*) FROM users") == [[0]]
 
 
 def test_smoke_fails_where_operators_are_refused(cloud, gateway, tmp_path):
@@ -94,12 +78,12 @@ def test_smoke_fails_without_a_database_and_where_nothing_is(cloud, tmp_path):
     assert "nothing answers" in run(cloud, tmp_path, SCRIPTS / "smoke.sh", lost.url).stderr
 
 
-def test_smoke_deletes_its_account_also_when_it_fails(cloud, gateway, own, tmp_path):
-    own.rows("ALTER TABLE users ADD CONSTRAINT no_key CHECK (rsa_public_key = '') NOT VALID")  # PUT /user will fail
+def test_smoke_deletes_its_account_also_when_it_fails(cloud, gateway, own_db, tmp_path):
+    own_db.rows("ALTER TABLE users ADD CONSTRAINT no_key CHECK (rsa_public_key = '') NOT VALID")  # PUT /user will fail
     done = run(cloud, tmp_path, SCRIPTS / "smoke.sh", gateway.url, env={"OPERATOR_TOKEN": TOKEN})
     assert done.returncode == 1
     assert "PUT /user answered" in done.stderr
-    assert own.rows("SELECT count(*) FROM users") == [[0]]
+    assert own_db.rows("SELECT count(*) FROM users") == [[0]]
 
 
 def test_an_identity_token_of_gcloud_opens_the_metrics(own_url, tmp_path):
@@ -128,15 +112,15 @@ def watch(cloud, folder, gateway, *arguments):
     )  # fmt: skip
 
 
-def test_watch_passes_below_the_threshold(cloud, gateway, own, tmp_path):
-    put_requests(own, good=1000, bad=9)
+def test_watch_passes_below_the_threshold(cloud, gateway, own_db, tmp_path):
+    put_requests(own_db, good=1000, bad=9)
     done = watch(cloud, tmp_path, gateway, "0.05")
     assert done.returncode == 0, done.stderr
     assert len(re.findall("requests, errors 0.", done.stdout)) >= 2
 
 
-def test_watch_fails_above_the_threshold(cloud, gateway, own, tmp_path):
-    put_requests(own, good=1000, bad=12)
+def test_watch_fails_above_the_threshold(cloud, gateway, own_db, tmp_path):
+    put_requests(own_db, good=1000, bad=12)
     done = watch(cloud, tmp_path, gateway, "15")
     assert done.returncode == 1
     assert "past its threshold: error_rate_percent" in done.stdout
