@@ -5,6 +5,7 @@ the load balancer of a production plan; with `TEST_TOPOLOGY=true` all that take 
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -24,6 +25,8 @@ DATABASE_SERVERS = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell has what it runs in the background ignore Ctrl-C, and so would every program that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.stash[DATABASE_SERVERS] = start_servers()
 

@@ -33,6 +33,7 @@ APIS = (
     "serviceusage", "iam", "artifactregistry", "compute", "cloudscheduler",
 )  # fmt: skip
 GCLOUD = shutil.which("gcloud")
+GCLOUD_FOLDER = "TEST_GCLOUD_FOLDER"  # the environment variable that says where a quick one is
 Answer = tuple[int, Any]
 
 
@@ -119,7 +120,8 @@ class FakeCloud:
             "no_proxy": "127.0.0.1",
         } | {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"http://{api}.fake/" for api in APIS}
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDSDK_", "GOOGLE_"))}
-        return kept | ours
+        quick = {"PATH": f"{os.environ[GCLOUD_FOLDER]}:{os.environ['PATH']}"} if GCLOUD_FOLDER in os.environ else {}
+        return kept | ours | quick
 
     def answer(self, method: str, url: str, headers: Any, body: bytes) -> tuple[int, Any, dict[str, str]]:
         parts = urlsplit(url)

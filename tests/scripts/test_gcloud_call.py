@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 import migrations
-from tests.scripts.fake_cloud import REGION, FakeRelease, needs_gcloud, run
+from tests.scripts.fake_cloud import GCLOUD, REGION, FakeRelease, needs_gcloud, run
 from tests.servers import Servers
 
 FAMILIES = ("user", "cleanup", "migrate", "metrics", "gateway")
@@ -85,3 +85,11 @@ def test_read_metrics(call):
     summary = json.loads(call("metrics", {"route": "GET /metrics/summary"}).stdout)
     assert summary["total_requests"] >= 0
     assert "liftlog_http_requests_total" in call("metrics", {"route": "GET /metrics"}).stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["version --format=json", "config get core/project", "functions call --no-such-flag"]
+)
+def test_the_quick_gcloud_of_these_tests_says_what_the_program_says(cloud, tmp_path, command):
+    quick, program = (run(cloud, tmp_path, name, *command.split()) for name in ("gcloud", str(GCLOUD)))
+    assert (quick.returncode, quick.stdout, quick.stderr) == (program.returncode, program.stdout, program.stderr)
