@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import WAIT_SECONDS
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WAIT_MS = 8000  # of the page's own clock, which runs ahead while nothing is loading
 
@@ -33,4 +35,4 @@ def look(url: str, folder: Path, *, width: int = 1200, height: int = 900, dark: 
 
 
 def _run(arguments: list[str]) -> bytes:
-    return subprocess.run(arguments, capture_output=True, check=True, timeout=90).stdout
+    return subprocess.run(arguments, capture_output=True, check=True, timeout=WAIT_SECONDS).stdout

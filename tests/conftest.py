@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import hypothesis
 import pytest
 
 from client.model_server import ModelServer
@@ -21,6 +22,8 @@ from tests.topologies import ThroughBalancer
 from tests.users import User
 
 BEHIND_BALANCER = {f"test_{family}" for family in manifest()}
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")  # no example has to be quick
 DATABASE_SERVERS = pytest.StashKey[ExitStack]()
 
 

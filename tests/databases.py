@@ -7,7 +7,8 @@ there is one of those, too. What crashes servers, or looks at what a crash leave
 import os
 import shutil
 import tempfile
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,12 +17,12 @@ from pg8000.native import Connection
 import migrations
 from local.postgres import BIN, EmbeddedPostgres
 from shared.data.connections import connect
+from tests.waiting import WAIT_SECONDS
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 MAX_CONNECTIONS = 600  # a dozen servers of each worker, with 16 each
 VARIABLES = {"default": "TEST_DATABASE_URL", "postgres15": "TEST_DATABASE_URL_POSTGRES15"}
 RUN = "TEST_RUN"  # the environment variable with the run's own part of all its databases' names
-PATIENCE_SECONDS = 600.0  # making and dropping wait for the disk
 
 
 def start_servers() -> ExitStack:
@@ -60,7 +61,7 @@ class Admin:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._connection = connect(url, Connection, PATIENCE_SECONDS)
+        self._connection = connect(url, Connection, WAIT_SECONDS)
         self._connection.run("SET statement_timeout = 0")
 
     def create(self, name: str, template: str = "template1") -> str:
@@ -93,6 +94,17 @@ class Databases:
     def close(self) -> None:
         for admin in self._admins.values():
             admin.close()
+
+
+@contextmanager
+def transaction(url: str, *statements: str) -> Iterator[None]:
+    """Hold a transaction open in which the statements have run, and with it their locks."""
+    with closing(connect(url, Connection, WAIT_SECONDS)) as connection:
+        connection.run("SET statement_timeout = 0")
+        for statement in ("BEGIN", *statements):
+            connection.run(statement)
+        yield
+        connection.run("COMMIT")
 
 
 def _name(suffix: str) -> str:

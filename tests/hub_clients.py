@@ -19,11 +19,11 @@ import requests
 from simple_websocket import Client, ConnectionClosed
 
 from shared.data.pool import Database
+from tests.waiting import WAIT_SECONDS, wait_for
 
 FOLDER = Path(__file__).parent / "signalr"
 SUBSCRIBED = "Web key"
 SEPARATOR = "\x1e"
-WAIT_SECONDS = 20.0
 HANDSHAKE = {"protocol": "json", "version": 1}
 
 Json = dict[str, Any]
@@ -131,7 +131,7 @@ class Connection:
 
     def wait_for_messages(self, number: int) -> list[Json]:
         """Return the messages, once there are so many."""
-        poll(lambda: len(self.messages) >= number)
+        wait_for(lambda: len(self.messages) >= number)
         return self.messages
 
     def begin(self, method: str, *arguments: Any) -> int:
@@ -157,15 +157,6 @@ class Connection:
     def stop(self) -> None:
         self._driver.command(do="stop", name=self._name)
         self.wait_for("stopped")
-
-
-def poll(found: Any, seconds: float = WAIT_SECONDS) -> Any:
-    """Return what is found, once it is."""
-    deadline = time.monotonic() + seconds
-    while not (result := found()):
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.01)
-    return result
 
 
 def frame(*messages: Any) -> str:

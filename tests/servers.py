@@ -16,9 +16,9 @@ import yaml
 
 from local.processes import free_port, wait_until_listening
 from shared.data.pool import Database
+from tests.waiting import WAIT_SECONDS
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
-STOP_SECONDS = 10.0
 CHAT_TOKEN_KEY = "signs the connection tokens of tests"
 
 
@@ -64,7 +64,7 @@ class Server:
     def stop(self) -> int:
         self.process.terminate()
         try:
-            return self.process.wait(STOP_SECONDS)
+            return self.process.wait(WAIT_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
@@ -78,6 +78,7 @@ class Servers:
         self._environment: dict[str, Any] = {"DATABASE_URL": database_url} | environment
         self._running: dict[str, Server] = {}
         self._starting = threading.Lock()
+        self.database_url = database_url
         self.db = Database(database_url, 4, 30)  # what the servers see, for tests that must look behind them
 
     def __getitem__(self, name: str) -> Server:
@@ -133,6 +134,7 @@ class Caller:
         self._servers = servers
         self.alone = alone
         self.db = servers.db
+        self.database_url = servers.database_url
         self._session = requests.Session()
 
     def server(self, path: str) -> Server:
@@ -148,5 +150,5 @@ class Caller:
     def at(self, base_url: str, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         """Send a request to one server, whatever the manifest says of its path."""
         options["json" if isinstance(body, dict | list) else "data"] = body
-        response = self._session.request(method, base_url + path, timeout=60, **options)
+        response = self._session.request(method, base_url + path, timeout=WAIT_SECONDS, **options)
         return Answer(response.status_code, response.headers, response.content)

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.waiting import WAIT_SECONDS
+
 REVENUECAT_KEY, PROJECT, ENTITLEMENT = "sk_revenuecat", "proj1ab2c3d4", "entla1b2c3d4e5"
 PACKAGE, BUNDLE = "com.limajuice.liftlog", "com.limajuice.liftlog"
 ACCOUNT, APPLE_SECRET = "verifier@liftlog.iam.gserviceaccount.com", "apple-shared-secret"
@@ -149,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         reply = stores.reply(self.command, self.path, self.headers.get("Authorization", ""), body)
         if reply.stalls:
-            stores.closing.wait(30)
+            stores.closing.wait(WAIT_SECONDS)
             return
         content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         self.send_response(reply.status)

@@ -16,10 +16,10 @@ from client.scripted_answers import Say
 from local.processes import free_port
 from tests.scripted_faults import Stall
 from tests.servers import Servers
+from tests.waiting import WAIT_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "a-web-key"
-WAIT_SECONDS = 60.0
 HUB = "/ai-chat-v2"
 
 

@@ -15,6 +15,7 @@ import requests
 
 from client.demo import STEPS
 from local.processes import free_port
+from tests.waiting import WAIT_SECONDS
 
 Answered = tuple[int, bytes]
 Responder = Callable[[str, str, bytes], Answered]  # method, path, body → status, content
@@ -26,7 +27,7 @@ def run_demo(base_url: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"BASE_URL": base_url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         check=False,
     )
 
@@ -68,7 +69,7 @@ def relay(base_url: str, lie: Callable[[str, str, int, Any], tuple[int, Any]]) -
     """Pass everything to an honest server, and let `lie` change what comes back."""
 
     def respond(method: str, path: str, body: bytes) -> Answered:
-        answer = requests.request(method, base_url + path, data=body or None, timeout=30)
+        answer = requests.request(method, base_url + path, data=body or None, timeout=WAIT_SECONDS)
         status, document = lie(method, path, answer.status_code, answer.json() if answer.content else {})
         return status, json.dumps(document).encode()
 

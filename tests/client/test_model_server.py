@@ -16,10 +16,10 @@ from functions.ai_chat import plans as chat_plans
 from shared.ai import model as language_model
 from shared.settings import model_settings
 from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
+from tests.waiting import WAIT_SECONDS
 
 PLAN = {"name": "Push", "sessions": [{"name": "Größe 🏋", "notes": 'a "quoted" note'}]}
 QUESTION = {"model": "any", "messages": [{"role": "user", "content": "Hello"}]}
-WAIT_SECONDS = 10.0
 
 
 @pytest.fixture

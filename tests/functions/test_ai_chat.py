@@ -9,9 +9,10 @@ import pytest
 from client.scripted_answers import CallTool, Say
 from shared.data import metric_buckets
 from shared.metrics import series
-from tests.hub_clients import Driver, poll
+from tests.hub_clients import Driver
 from tests.plans import plan, plan_v1
 from tests.scripted_faults import HttpError, Stall
+from tests.waiting import WAIT_SECONDS, wait_for
 
 TRANSPORTS = ["WebSockets", "LongPolling"]
 V1, V2 = "/ai-chat", "/ai-chat-v2"
@@ -140,10 +141,10 @@ def test_stop_ends_the_turn_and_keeps_the_users_message(connect, model):
     chat = connect()
     model.script(Say("Listen"), Stall())
     turn = chat.begin("SendMessage", "Tell me everything", PLAN_VERSION)
-    poll(lambda: "Listen" in chat.texts)
+    wait_for(lambda: "Listen" in chat.texts)
     assert chat.invoke("StopInProgress") is None
     assert chat.end(turn) is None
-    assert model.wait_for_request(1).disconnected.wait(5)
+    assert model.wait_for_request(1).disconnected.wait(WAIT_SECONDS)
     assert chat.texts[-1] == "Listen"
     model.script(Say("Hi"))
     chat.invoke("SendMessage", "Shorter, please", PLAN_VERSION)
@@ -179,7 +180,7 @@ def test_restart_ends_the_turn_and_forgets_it_too(connect, model):
     chat = connect()
     model.script(Say("Listen"), Stall())
     turn = chat.begin("SendMessage", "I am Ann", PLAN_VERSION)
-    poll(lambda: "Listen" in chat.texts)
+    wait_for(lambda: "Listen" in chat.texts)
     assert chat.invoke("RestartChat") is None
     assert chat.end(turn) is None
     chat.invoke("SendMessage", "Who am I?", PLAN_VERSION)
@@ -191,7 +192,7 @@ def test_a_second_turn_waits_for_the_first_and_stop_does_not(connect, model):
     model.script(Say("One"), Stall())
     model.script(Say("Two"))
     first = chat.begin("SendMessage", "First", PLAN_VERSION)
-    poll(lambda: "One" in chat.texts)
+    wait_for(lambda: "One" in chat.texts)
     second = chat.begin("SendMessage", "Second", PLAN_VERSION)
     assert chat.invoke("StopInProgress") is None
     assert chat.end(first) is None
@@ -243,7 +244,7 @@ def test_a_call_without_an_id_is_played_without_a_completion(connect, model):
     chat.send("SendMessage", 5)
     model.script(Say("Hi"))
     chat.send("SendMessage", "Hello", PLAN_VERSION)
-    poll(lambda: chat.texts == ["Hi"])
+    wait_for(lambda: chat.texts == ["Hi"])
     assert "completed" not in chat.events
 
 
@@ -266,9 +267,9 @@ def test_a_connection_that_ends_takes_its_turn_with_it(driver, chat_server, mode
         chat.wait_for("connected")
         model.script(Say("Listen"), Stall())
         chat.begin("SendMessage", "Hello", PLAN_VERSION)
-        poll(lambda chat=chat: "Listen" in chat.texts)
+        wait_for(lambda chat=chat: "Listen" in chat.texts)
         chat.stop()
-        assert model.wait_for_request(number).disconnected.wait(5), transport
+        assert model.wait_for_request(number).disconnected.wait(WAIT_SECONDS), transport
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -279,20 +280,20 @@ def test_a_client_that_vanishes_is_noticed(hasty_server, model, transport):
         chat.wait_for("connected")
         model.script(Say("Listen"), Stall())
         chat.begin("SendMessage", "Hello", PLAN_VERSION)
-        poll(lambda: "Listen" in chat.texts)
+        wait_for(lambda: "Listen" in chat.texts)
     finally:
         driver.kill()
-    assert model.wait_for_request(1).disconnected.wait(5)
+    assert model.wait_for_request(1).disconnected.wait(WAIT_SECONDS)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_an_idle_connection_outlives_all_clocks(hasty_server, driver, model, transport):
-    """The client gives up after half a second without a ping; the server after 0.9 s. It pings after 0.2 s."""
-    idle = driver.connect(hasty_server.url + V2, transport, serverTimeoutMs=500, keepAliveMs=200)
+    """The client gives up after 1.5 s without a ping; the server after 2 s. It pings after 0.3 s."""
+    idle = driver.connect(hasty_server.url + V2, transport, serverTimeoutMs=1500, keepAliveMs=200)
     idle.wait_for("connected")
     busy = driver.connect(hasty_server.url + V2, transport, keepAliveMs=200)
     busy.wait_for("connected")
-    model.script(Say("x" * 300, pause_seconds=0.03))  # more than two seconds
+    model.script(Say("x" * 300, pause_seconds=0.03))
     busy.invoke("SendMessage", "Hello", PLAN_VERSION)
     model.script(Say("Hi"))
     assert idle.invoke("SendMessage", "Hello", PLAN_VERSION) is None
@@ -375,5 +376,5 @@ def test_turns_are_counted_also_where_nothing_but_sockets_is_served(new_chat_ser
         chat.invoke("SendMessage", "Hello", PLAN_VERSION)
         return metric_buckets.totals(db).get(name, 0) > before
 
-    poll(is_counted)
+    wait_for(is_counted)
     chat.stop()

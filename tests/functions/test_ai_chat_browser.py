@@ -12,9 +12,9 @@ import pytest
 from client.scripted_answers import Say
 from tests.browsers import chromium
 from tests.hub_clients import FOLDER, require_node
+from tests.waiting import WAIT_SECONDS
 
 CLIENT = FOLDER / "node_modules" / "@microsoft" / "signalr" / "dist" / "browser" / "signalr.min.js"
-WAIT_SECONDS = 60.0
 PAGE = """<!doctype html>
 <script src="signalr.js"></script>
 <script>

@@ -15,18 +15,17 @@ from tests.hub_clients import (
     HANDSHAKE,
     SEPARATOR,
     SUBSCRIBED,
-    WAIT_SECONDS,
     Polling,
     Socket,
     frame,
     invocation,
     negotiate,
-    poll,
     refusal,
     token,
 )
 from tests.scripted_faults import Stall
 from tests.servers import CHAT_TOKEN_KEY
+from tests.waiting import WAIT_SECONDS, wait_for
 
 V1, V2 = "/ai-chat", "/ai-chat-v2"
 SEND = invocation("SendMessage", "Hello", 3)
@@ -376,7 +375,7 @@ def test_texts_that_nobody_fetched_are_replaced_by_the_newer_ones(chat_server, m
     model.script(Say("x" * 100, pause_seconds=0.02))
     polling.send(frame(SEND))
     completion = "SELECT seq FROM chat_messages WHERE chat_id = :id AND topic IS NULL"
-    poll(lambda: db.row(completion, id=polling.connection_id))
+    wait_for(lambda: db.row(completion, id=polling.connection_id))
     assert polling.receive() == [
         {"type": 1, "target": "ReceiveMessage", "arguments": [{"type": "messageResponse", "message": "x" * 100}]},
         {"type": 3, "invocationId": "1"},
@@ -406,7 +405,7 @@ def test_a_newer_poll_ends_the_one_before_it(chat_server, db):
     polling = Polling(chat_server.url, V2).open()
     with ThreadPoolExecutor() as executor:
         older = executor.submit(polling.poll)
-        poll(lambda: polling.number(db) == 3)
+        wait_for(lambda: polling.number(db) == 3)
         newer = executor.submit(polling.poll)
         assert older.result().status_code == 204
         polling.send(frame(invocation("StopInProgress")))
@@ -419,7 +418,7 @@ def test_leaving_ends_the_poll_and_everything_else(chat_server, db, how):
     polling = Polling(chat_server.url, V2).open()
     with ThreadPoolExecutor() as executor:
         waiting = executor.submit(polling.poll)
-        poll(lambda: polling.number(db) == 3)
+        wait_for(lambda: polling.number(db) == 3)
         if how == "DELETE":
             assert polling.delete().status_code == 202
         else:

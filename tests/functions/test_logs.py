@@ -12,10 +12,12 @@ from uuid import uuid4
 import pytest
 
 from shared import logs
+from tests.databases import transaction
 from tests.log_filters import entry, select
 from tests.postgres_proxy import PostgresProxy
 from tests.servers import Caller, Servers
 from tests.users import EPOCH, User
+from tests.waiting import wait_for
 
 SERVICE = "liftlog-python-backend-staging"
 
@@ -83,22 +85,16 @@ def test_failed_authentication_is_found(logged, user):
     assert found[0]["severity"] == "WARNING"
 
 
-def test_errors_are_found_with_their_cause(logged, user, db):
+def test_errors_are_found_with_their_cause(logged, user, db, database_url):
     """The one connection is waiting for a row's lock; the next request gets none."""
-    locked = threading.Event()
-    hold = "WITH held AS MATERIALIZED (SELECT id FROM users WHERE id = :id FOR UPDATE) SELECT pg_sleep(1.2) FROM held"
-    holder = threading.Thread(target=lambda: db.rows(hold, id=user.id))
-    holder.start()
-    is_locked = "SELECT count(*) FROM (SELECT FROM users WHERE id = :id FOR UPDATE SKIP LOCKED) AS free"
-    while db.rows(is_locked, id=user.id)[0][0]:
-        locked.wait(0.01)
     waiting = threading.Thread(target=lambda: logged.call("PUT", "/user", user.profile()))
-    waiting.start()
-    while not db.rows("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")[0][0]:
-        locked.wait(0.01)
-    assert Caller(logged.servers, alone=False)("GET", f"/user/{user.id}").status_code == 503
+    longer = "query_start < clock_timestamp() - interval '1 second'"
+    waits = f"SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND {longer}"
+    with transaction(database_url, f"SELECT FROM users WHERE id = '{user.id}' FOR UPDATE"):
+        waiting.start()
+        wait_for(lambda: db.rows(waits))
+        assert Caller(logged.servers, alone=False)("GET", f"/user/{user.id}").status_code == 503
     waiting.join()
-    holder.join()
     errors = logged.select(
         f'resource.type="cloud_run_revision" resource.labels.service_name="{SERVICE}" severity>=ERROR '
         'timestamp>="2024-01-01T00:00:00Z"'

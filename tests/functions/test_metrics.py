@@ -17,9 +17,9 @@ from shared.metrics import Bucket
 from shared.service_levels import SERVICE_LEVELS
 from tests.servers import Caller, Server, Servers, manifest
 from tests.users import User
+from tests.waiting import WAIT_SECONDS, wait_for
 
 FLUSH_SECONDS = 0.2
-WAIT_SECONDS = 20.0
 
 
 def start(url, **environment):
@@ -29,7 +29,7 @@ def start(url, **environment):
 
 
 def ask(server, path="/health/nothing", method="GET", body=None, **headers):
-    return requests.request(method, server.url + path, json=body, headers=headers, timeout=30)
+    return requests.request(method, server.url + path, json=body, headers=headers, timeout=WAIT_SECONDS)
 
 
 def requests_total(db, route="unknown"):
@@ -37,13 +37,6 @@ def requests_total(db, route="unknown"):
     return sum(
         n for name, n in counts.items() if name.startswith("liftlog_http_requests_total") and f'"{route}"' in name
     )
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_three_processes_add_up_and_sigterm_loses_nothing(own_url, own_db):

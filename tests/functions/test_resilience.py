@@ -6,8 +6,8 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,12 +18,12 @@ import requests
 import migrations
 from local.postgres import EmbeddedPostgres, PostgresFailed
 from shared.data.pool import Database
+from tests.databases import transaction
 from tests.postgres_proxy import PostgresProxy
 from tests.servers import Caller, Servers
 from tests.users import EPOCH, User
+from tests.waiting import WAIT_SECONDS, wait_for
 
-WAIT_SECONDS = 30.0
-LOCK = "WITH held AS MATERIALIZED (SELECT id FROM users WHERE id = :id FOR UPDATE) SELECT pg_sleep(:seconds) FROM held"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
@@ -32,11 +32,14 @@ def create(call):
     return User(created["id"], created["lookup"], created["password"])
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def lock(user):
+    """Return the statement that locks a user's row."""
+    return f"SELECT FROM users WHERE id = '{user.id}' FOR UPDATE"
+
+
+def has_begun_to_end(process):
+    """Tell whether the signal has arrived: gunicorn's arbiter listens no more, and tells its workers."""
+    return not psutil.Process(process.pid).net_connections()
 
 
 @pytest.fixture
@@ -83,12 +86,15 @@ class Writers:
         session = requests.Session()
         while not self._done.is_set():
             event_id = str(uuid4())
-            answer = session.put(self._url, json=user.event(eventId=event_id), timeout=60)
+            answer = session.put(self._url, json=user.event(eventId=event_id), timeout=WAIT_SECONDS)
             self.statuses.append(answer.status_code)
             if answer.ok:
                 self.acknowledged.append((user, event_id))
             else:
                 self.unready.append(answer)
+
+    def have_acknowledged(self, count):
+        return len(self.acknowledged) > count
 
     def went_on(self):
         """Tell whether there was an acknowledgement after the last refusal."""
@@ -106,8 +112,7 @@ def assert_nothing_is_lost(db, writers):
 def test_a_database_that_is_killed_loses_nothing_acknowledged(postgres):
     with Servers(postgres.url, DB_POOL_TIMEOUT_SECONDS="1") as servers, Writers(servers) as writers:
         for _ in range(2):
-            before = len(writers.acknowledged)
-            wait_for(lambda before=before: len(writers.acknowledged) > before + 60)
+            wait_for(partial(writers.have_acknowledged, len(writers.acknowledged) + 60))
             assert postgres._process is not None
             for process in psutil.Process(postgres._process.pid).children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
@@ -127,8 +132,7 @@ def test_connections_cut_in_mid_statement_lose_nothing_acknowledged(database_url
     proxy = PostgresProxy(database_url)
     with Servers(proxy.url, DB_POOL_TIMEOUT_SECONDS="1") as servers, Writers(servers) as writers:
         for _ in range(10):
-            before = len(writers.acknowledged)
-            wait_for(lambda before=before: len(writers.acknowledged) > before + 20)
+            wait_for(partial(writers.have_acknowledged, len(writers.acknowledged) + 20))
             proxy.cut()
         wait_for(writers.went_on)
     proxy.close()
@@ -139,14 +143,11 @@ def test_a_lock_that_is_held_too_long_is_a_503_and_writes_nothing(database_url, 
     with Servers(database_url) as servers:
         call = Caller(servers, alone=False)
         user = create(call)
-        holder = threading.Thread(target=lambda: db.rows(LOCK, id=user.id, seconds=7))
-        holder.start()
-        wait_for(lambda: not db.rows("SELECT FROM users WHERE id = :id FOR UPDATE SKIP LOCKED", id=user.id))
-        answer = call("PUT", "/event", user.event())
-        assert answer.status_code == 503
-        assert int(answer.headers["Retry-After"]) > 0
-        assert call("GET", f"/user/{user.id}").status_code == 200  # a read waits for no lock
-        holder.join()
+        with transaction(database_url, lock(user)):
+            answer = call("PUT", "/event", user.event())
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+            assert call("GET", f"/user/{user.id}").status_code == 200  # a read waits for no lock
         secret = str(uuid4())
         call("PUT", "/follow-secret", user.secret(secret))
         assert call("POST", "/events", {"users": [user.asked(secret, EPOCH)]}).json["events"] == []
@@ -156,20 +157,15 @@ def test_a_pool_that_is_exhausted_refuses_in_time_and_recovers(database_url, db)
     with Servers(database_url, DB_POOL_SIZE="1", DB_POOL_TIMEOUT_SECONDS="0.2") as servers:
         call = Caller(servers, alone=False)
         user = create(call)
-        holder = threading.Thread(target=lambda: db.rows(LOCK, id=user.id, seconds=1.5))
-        holder.start()
-        wait_for(lambda: not db.rows("SELECT FROM users WHERE id = :id FOR UPDATE SKIP LOCKED", id=user.id))
         waiting = threading.Thread(target=lambda: Caller(servers, alone=False)("PUT", "/user", user.profile()))
-        waiting.start()
-        wait_for(lambda: db.rows(WAITING)[0][0])
-        start = time.monotonic()
-        answer = call("GET", f"/user/{user.id}")
-        assert answer.status_code == 503
-        assert int(answer.headers["Retry-After"]) > 0
-        assert time.monotonic() - start < 1
-        assert call("GET", "/health").status_code == 200
+        with transaction(database_url, lock(user)):
+            waiting.start()
+            wait_for(lambda: db.rows(WAITING)[0][0])
+            answer = call("GET", f"/user/{user.id}")
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+            assert call("GET", "/health").status_code == 200
         waiting.join()
-        holder.join()
         assert call("GET", f"/user/{user.id}").status_code == 200
 
 
@@ -177,16 +173,14 @@ def test_sigterm_lets_running_requests_finish(database_url, db):
     with Servers(database_url) as servers:
         call = Caller(servers, alone=False)
         user = create(call)
-        holder = threading.Thread(target=lambda: db.rows(LOCK, id=user.id, seconds=1.5))
-        holder.start()
-        wait_for(lambda: not db.rows("SELECT FROM users WHERE id = :id FOR UPDATE SKIP LOCKED", id=user.id))
         answers = []
         running = threading.Thread(target=lambda: answers.append(call("PUT", "/user", user.profile())))
-        running.start()
-        wait_for(lambda: db.rows(WAITING)[0][0])
-        servers["gateway"].process.send_signal(signal.SIGTERM)
+        with transaction(database_url, lock(user)):
+            running.start()
+            wait_for(lambda: db.rows(WAITING)[0][0])
+            servers["gateway"].process.send_signal(signal.SIGTERM)
+            wait_for(lambda: has_begun_to_end(servers["gateway"].process))
         running.join()
-        holder.join()
         assert [answer.status_code for answer in answers] == [200]
         assert servers["gateway"].stop() == 0
     assert db.rows("SELECT encryption_iv <> '' FROM users WHERE id = :id", id=user.id) == [[True]]

@@ -14,6 +14,7 @@ from local.backups import BackupFailed
 from shared.data.pool import Database
 from tests.servers import Caller, Servers
 from tests.users import EPOCH, User
+from tests.waiting import WAIT_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent
 TABLES = ["users", "user_events", "user_follow_secrets", "user_inbox_items", "shared_items", "alembic_version"]
@@ -143,7 +144,7 @@ def test_a_backup_that_fails_leaves_no_file(tmp_path):
 def run(*arguments, **environment):
     return subprocess.run(
         [sys.executable, "-m", "local.backups", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True,
-        timeout=60, check=False,
+        timeout=WAIT_SECONDS, check=False,
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from local import server
 from shared.data.pool import Database
 from tests.servers import Servers
+from tests.waiting import WAIT_SECONDS, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -26,7 +26,7 @@ def clean(base_url, *arguments, **environment):
         env={"BASE_URL": base_url} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         check=False,
     )
 
@@ -56,12 +56,9 @@ def test_the_development_server_calls_it_at_its_time(url, monkeypatch):
         monkeypatch.setattr(server, "CLEANUP_SECONDS", 0.0)
         cleaner = server.Cleaner(servers["gateway"].url)
         cleaner.clean_if_due()
-        deadline = time.monotonic() + 30
-        while not db.rows("SELECT FROM cleanup_runs"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: db.rows("SELECT FROM cleanup_runs"))
         assert cleaner._process is not None
-        assert cleaner._process.wait(30) == 0
+        assert cleaner._process.wait(WAIT_SECONDS) == 0
     db.close()
 
 

@@ -5,10 +5,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -26,13 +25,14 @@ from shared.data.pool import Database
 from shared.errors import DatabaseUnavailable, Overloaded, WrongPassword
 from shared.passwords import LegacyHash
 from shared.settings import database_settings
+from tests.databases import transaction
 from tests.migrations import original
 from tests.migrations.original import Account
 from tests.servers import Server
+from tests.waiting import WAIT_SECONDS, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 HEAD = max(path.name[:4] for path in (ROOT / "migrations" / "versions").glob("[0-9]*.py"))
-WAIT_SECONDS = 20.0
 SERVERS = ["default", *(["postgres15"] if "TEST_DATABASE_URL_POSTGRES15" in os.environ else [])]
 NO_HASH = LegacyHash("00", b"")
 
@@ -126,32 +126,10 @@ def event() -> events.Event:
     return events.Event(uuid4(), b"event", bytes(16), datetime.now(UTC) + timedelta(days=1))
 
 
-@contextmanager
-def transaction(url: str, *statements: str) -> Iterator[None]:
-    """Hold a transaction open in which the statements have run."""
-    connection = connections.Connection(url)
-    for statement in ("BEGIN", *statements):
-        connection.run(statement, {})
-    try:
-        yield
-        connection.run("COMMIT", {})
-    finally:
-        connection.close()
-
-
-def poll(found: Callable[[], Any]) -> Any:
-    """Return what is found, once it is."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (result := found()):
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.02)
-    return result
-
-
 def waiting_pid(db: Database, statement: str, seconds: float) -> int:
     """Return the migrator's backend, once it has waited so long for a lock in such a statement."""
     return int(
-        poll(
+        wait_for(
             lambda: db.row(
                 """SELECT pid FROM pg_stat_activity
                    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ~ :statement
@@ -376,7 +354,7 @@ def test_a_migrator_waits_for_another_one(empty, monkeypatch):
     with ThreadPoolExecutor(1) as executor:
         with transaction(empty, f"SELECT pg_advisory_xact_lock({migrations.ADVISORY_LOCK})"):
             migrated = executor.submit(migrations.upgrade, empty)
-            poll(lambda: db.row(f"{tried} AND pid <> pg_backend_pid()") is not None)
+            wait_for(lambda: db.row(f"{tried} AND pid <> pg_backend_pid()") is not None)
             assert db.rows("SELECT to_regclass('users')::text") == [[None]]
             assert not migrated.done()
         assert migrated.result() == (None, HEAD)
@@ -421,7 +399,7 @@ def function(new_database: Callable[..., str]) -> Iterator[Server]:
 
 def test_the_function_migrates_however_it_is_called(function):
     answers = [
-        requests.post(function.url + path, json=body, timeout=30)
+        requests.post(function.url + path, json=body, timeout=WAIT_SECONDS)
         for path, body in (("/", {}), ("/migrate", {}), ("/", {"route": "POST /migrate"}))
     ]
     assert [answer.status_code for answer in answers] == [200, 200, 200]
@@ -433,7 +411,7 @@ def test_the_function_answers_503_when_the_database_refuses(filled):
     database(filled).rows("ALTER TABLE users ADD COLUMN verifier text")
     server = Server("migrate", DATABASE_URL=filled, OPERATOR_IAM="true")
     try:
-        answer = requests.post(server.url, json={}, timeout=30)
+        answer = requests.post(server.url, json={}, timeout=WAIT_SECONDS)
     finally:
         server.stop()
     assert answer.status_code == 503
@@ -467,7 +445,7 @@ def make_migrate(**environment: str) -> subprocess.CompletedProcess[str]:
         env=clean | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         check=False,
     )
 

@@ -29,10 +29,11 @@ from rehearsal.balancer import Balancer
 from rehearsal.terraform import Plan
 from rehearsal.url_map import UnknownRule, UrlMap
 from tests.client.test_demo import run_demo
-from tests.hub_clients import Polling, Socket, frame, invocation, poll
+from tests.hub_clients import Polling, Socket, frame, invocation
 from tests.servers import manifest
 from tests.terraform.planning import DOMAIN, ROOT
 from tests.users import User
+from tests.waiting import WAIT_SECONDS, wait_for
 
 MIB = 1024 * 1024
 FAMILIES = {name: entry for name, entry in manifest().items() if entry["access"] == "public"}
@@ -46,7 +47,7 @@ PATHS_OF_NOBODY = [
 
 
 def ask(topology, method, path, **options):
-    return requests.request(method, topology.url + path, timeout=60, **options)
+    return requests.request(method, topology.url + path, timeout=WAIT_SECONDS, **options)
 
 
 def concrete(path):
@@ -150,12 +151,12 @@ def test_functions_run_with_the_settings_of_the_plan(topology):
 
 
 def test_operators_reach_the_private_functions_at_their_own_addresses(topology):
-    cleanup = requests.post(topology.functions["cleanup"].url, json={"dry_run": True}, timeout=60)
+    cleanup = requests.post(topology.functions["cleanup"].url, json={"dry_run": True}, timeout=WAIT_SECONDS)
     assert cleanup.json()["dry_run"] is True
-    assert "slo" in requests.get(topology.functions["metrics"].url + "/metrics/summary", timeout=60).json()
+    assert "slo" in requests.get(topology.functions["metrics"].url + "/metrics/summary", timeout=WAIT_SECONDS).json()
     operator = topology.functions["operator"].url
-    assert requests.post(operator, json={"route": "GET /user/nobody"}, timeout=60).status_code == 404
-    assert requests.post(operator, json={"route": "GET /metrics/summary"}, timeout=60).status_code == 200
+    assert requests.post(operator, json={"route": "GET /user/nobody"}, timeout=WAIT_SECONDS).status_code == 404
+    assert requests.post(operator, json={"route": "GET /metrics/summary"}, timeout=WAIT_SECONDS).status_code == 200
 
 
 def test_a_stopped_function_is_503_and_the_others_go_on(topology):
@@ -182,7 +183,7 @@ def test_a_function_that_dies_in_the_middle_is_503(topology, db):
     holder.run("BEGIN", {})
     holder.run("SELECT id FROM users WHERE id = :id FOR UPDATE", {"id": user.id})
     sender.start()
-    poll(lambda: db.rows("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%users%'"))
+    wait_for(lambda: db.rows("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%users%'"))
     os.killpg(function.process.pid, signal.SIGKILL)
     sender.join(30)
     holder.close()
@@ -287,13 +288,13 @@ def url_of(address):
 
 def test_functions_learn_who_asked_and_how(before):
     url = url_of(before(repeat))
-    headers = requests.get(f"{url}/health?a=b%20c", timeout=10).json()["headers"]
+    headers = requests.get(f"{url}/health?a=b%20c", timeout=WAIT_SECONDS).json()["headers"]
     assert headers["X-Forwarded-For"] == "127.0.0.1,127.0.0.1"
     assert headers["X-Forwarded-Proto"] == "http"
     assert headers["Via"] == "1.1 google"
     assert re.fullmatch(r"[0-9a-f]{32}/\d+", headers["X-Cloud-Trace-Context"])
     given = {"X-Forwarded-For": "203.0.113.7", "X-Cloud-Trace-Context": "abc/1", "Connection": "X-Mine", "TE": "gzip"}
-    headers = requests.get(f"{url}/health", headers=given, timeout=10).json()["headers"]
+    headers = requests.get(f"{url}/health", headers=given, timeout=WAIT_SECONDS).json()["headers"]
     assert headers["X-Forwarded-For"] == "203.0.113.7,127.0.0.1,127.0.0.1"
     assert headers["X-Cloud-Trace-Context"] == "abc/1"
     assert "TE" not in headers
@@ -301,18 +302,20 @@ def test_functions_learn_who_asked_and_how(before):
 
 def test_path_and_query_come_as_they_were_sent(before):
     url = url_of(before(repeat))
-    assert requests.get(f"{url}/V2/User/a%2Fb?x=%20&y", timeout=10).json()["path"] == "/V2/User/a%2Fb?x=%20&y"
+    assert requests.get(f"{url}/V2/User/a%2Fb?x=%20&y", timeout=WAIT_SECONDS).json()["path"] == "/V2/User/a%2Fb?x=%20&y"
 
 
 def test_large_bodies_pass_both_ways(before):
     sent = bytes(8 * MIB)
     url = url_of(before(answer_with))
-    assert requests.put(f"{url}/event", data=sent, timeout=30).content == sent
+    assert requests.put(f"{url}/event", data=sent, timeout=WAIT_SECONDS).content == sent
 
 
 def test_a_body_in_chunks_passes(before):
     parts = [bytes(3 * MIB), bytes(5 * MIB)]
-    assert requests.put(url_of(before(count)) + "/event", data=iter(parts), timeout=30).content == b"%d" % (8 * MIB)
+    assert requests.put(url_of(before(count)) + "/event", data=iter(parts), timeout=WAIT_SECONDS).content == b"%d" % (
+        8 * MIB
+    )
 
 
 def test_an_answer_streams_as_it_is_made(before):
@@ -324,10 +327,10 @@ def test_an_answer_streams_as_it_is_made(before):
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
         handler.wfile.write(b"5\r\nfirst\r\n")
-        assert seen.wait(20)
+        assert seen.wait(WAIT_SECONDS)
         handler.wfile.write(b"6\r\nsecond\r\n0\r\n\r\n")
 
-    with requests.get(url_of(before(respond)) + "/health", stream=True, timeout=20) as answer:
+    with requests.get(url_of(before(respond)) + "/health", stream=True, timeout=WAIT_SECONDS) as answer:
         parts = answer.iter_content(None)
         assert next(parts) == b"first"
         seen.set()
@@ -343,7 +346,7 @@ def test_half_an_answer_is_not_taken_for_a_whole_one(before):
         handler.close_connection = True
 
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-        requests.get(url_of(before(respond)) + "/health", timeout=10)
+        requests.get(url_of(before(respond)) + "/health", timeout=WAIT_SECONDS)
 
 
 def read_until(client, end):
@@ -375,7 +378,10 @@ def test_what_is_no_http_is_400(before, request_text):
 
 def test_a_refusal_is_read_though_its_body_was_not(before):
     for _ in range(5):
-        assert requests.post(url_of(before(repeat)) + "/migrate", data=bytes(4 * MIB), timeout=10).status_code == 503
+        assert (
+            requests.post(url_of(before(repeat)) + "/migrate", data=bytes(4 * MIB), timeout=WAIT_SECONDS).status_code
+            == 503
+        )
 
 
 # The plan
@@ -446,22 +452,22 @@ def test_the_command_serves_a_plan_until_it_is_told_to_end(production, database_
             assert told[-1], "it ended"
         assert told[-1] == f"LiftLog answers on http://localhost:{port}, as its load balancer would (Ctrl-C ends it)\n"
         assert sum("for operators: http://127.0.0.1:" in line for line in told) == len(PRIVATE) + 1
-        assert requests.get(f"http://localhost:{port}/health", timeout=10).json() == {"status": "ok"}
+        assert requests.get(f"http://localhost:{port}/health", timeout=WAIT_SECONDS).json() == {"status": "ok"}
         children = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(WAIT_SECONDS) == 0
         assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_without_terraform_it_says_so_loudly(tmp_path):
     with running(TERRAFORM="no-such-terraform", PORT=str(free_port()), DATA_DIR=str(tmp_path)) as process:
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 1
     assert told.startswith("make topology: TERRAFORM IS MISSING: there is no no-such-terraform.")
 
 
 def test_what_is_no_plan_is_named(tmp_path):
     with running(str(tmp_path / "no.json"), PORT=str(free_port()), DATA_DIR=str(tmp_path)) as process:
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 1
     assert "no.json is no plan" in told

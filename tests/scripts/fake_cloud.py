@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from tests.waiting import WAIT_SECONDS
+
 PROJECT, REGION = "a-project", "us-central1"
 BUCKET = "a-project-liftlog-source-staging"
 OPERATOR = f"operator@{PROJECT}.iam.gserviceaccount.com"  # who gcloud is
@@ -641,5 +643,5 @@ def run(cloud: FakeCloud, folder: Path, *command: str | Path, **options: Any) ->
     environment = cloud.environment(folder) | options.pop("env", {})
     return subprocess.run(
         [str(part) for part in command], env=environment, capture_output=True, text=True, check=False,
-        timeout=120, **({"input": ""} | options),
+        timeout=WAIT_SECONDS, **({"input": ""} | options),
     )  # fmt: skip

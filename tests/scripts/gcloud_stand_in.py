@@ -14,6 +14,7 @@ from typing import Any
 import requests
 
 from tests.scripts.fake_cloud import BUCKET, REGION, FakeProject
+from tests.waiting import WAIT_SECONDS
 
 SCRIPT = f"""#!{sys.executable} -SE
 import json, os, sys
@@ -189,7 +190,9 @@ class StandIn(FakeProject):
         assert options["format"] == "value(.)"
         try:
             url = self._service(words[0])["status"]["url"]
-            answer = requests.post(url, options["data"], headers={"Content-Type": "application/json"}, timeout=30)
+            answer = requests.post(
+                url, options["data"], headers={"Content-Type": "application/json"}, timeout=WAIT_SECONDS
+            )
             answer.raise_for_status()
         except requests.RequestException as error:
             raise Refused(f"gcloud crashed: {type(error).__name__}") from error

@@ -16,6 +16,7 @@ import requests
 
 from scripts.package import GATEWAY, families, package
 from tests.servers import Server, manifest
+from tests.waiting import WAIT_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = families(ROOT)
@@ -165,7 +166,8 @@ def test_a_zip_answers_in_an_empty_environment(zips, environment, database_url, 
     )  # fmt: skip
     try:
         method, path = first_route(name)
-        answer = requests.request(method, server.url + path, json={"dry_run": True}, timeout=30)  # others ignore it
+        body = {"dry_run": True}  # others ignore it
+        answer = requests.request(method, server.url + path, json=body, timeout=WAIT_SECONDS)
         assert answer.status_code < 500, answer.text
         assert answer.status_code != 404, answer.text
     finally:

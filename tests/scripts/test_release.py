@@ -24,6 +24,7 @@ from shared.metrics import Bucket
 from tests.scripts.fake_cloud import needs_gcloud, run
 from tests.scripts.gcloud_stand_in import StandIn
 from tests.servers import Server
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY, ROLLBACK = ROOT / "scripts" / "deploy.sh", ROOT / "scripts" / "rollback.sh"
@@ -337,30 +338,22 @@ def test_ctrl_c_at_a_tenth_puts_the_traffic_back(cloud, deploy, tmp_path):
 
 
 def at_ten_percent(cloud, folder, number):
-    """Deploy version 2 of the gateway, and send a signal when it has its first traffic and is being watched."""
+    """Deploy version 2 of the gateway, and send a signal when it has its first traffic and has been looked at once."""
     dist = packages(folder, "v1.2.0", {"gateway": 2})
-    process = subprocess.Popen(
-        ["python3", "-m", "scripts.release", "deploy", "staging", "v1.2.0", "--dist", dist, "--watch-minutes=5"],
-        cwd=ROOT, env=cloud.environment(folder) | cloud.variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    output = ""
-    for line in process.stdout:
-        output += line
-        if "scripts/watch.sh" in line:
-            break
-    left = psutil.Process(process.pid).children(recursive=True)
+    output = folder / "output"
+    with output.open("w") as written:
+        process = subprocess.Popen(
+            ["python3", "-m", "scripts.release", "deploy", "staging", "v1.2.0", "--dist", dist, "--watch-minutes=5"],
+            cwd=ROOT, env=cloud.environment(folder) | cloud.variables, stdout=written, stderr=written,
+        )  # fmt: skip
+    wait_for(lambda: " requests, errors " in output.read_text() or process.poll() is not None)
+    started = psutil.Process(process.pid).children()
     process.send_signal(number)
-    if number == signal.SIGKILL:
-        process.wait()
-        process.stdout.close()  # what it had started may still hold the other end
-    else:
-        output += process.communicate()[0]
-    for child in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
-    return output
+    process.wait()
+    for child in started:  # each in a session of its own
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    return output.read_text()
 
 
 def test_a_dry_run_changes_nothing(cloud, deploy, rollback):

@@ -6,7 +6,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -21,9 +20,9 @@ from shared.errors import InvalidSetting, ModelRefused, ModelUnavailable
 from shared.settings import OPENAI_URL, ModelSettings
 from tests.certificates import self_signed
 from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
+from tests.waiting import WAIT_SECONDS
 
 QUESTION = Question([{"role": "user", "content": "a plan, please"}])
-SOON_SECONDS = 5.0
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ def server():
 def new_model(server):
     """Return a function that makes a client of the scripted server."""
 
-    def create(timeout_seconds=SOON_SECONDS, breaker=None):
+    def create(timeout_seconds=WAIT_SECONDS, breaker=None):
         return Model(ModelSettings(server.base_url, "scripted", timeout_seconds), breaker)
 
     return create
@@ -108,7 +107,7 @@ def test_halves_of_a_character_are_put_together(server, new_model):
 def test_an_endless_answer_is_cut(server, new_model):
     server.script(Say("x" * (MAX_OUTPUT_CHARACTERS + 50_000), piece_characters=10_000))
     assert answer(new_model())[-1] == End("length")
-    assert server.requests[0].ended.wait(SOON_SECONDS)
+    assert server.requests[0].ended.wait(WAIT_SECONDS)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 418])
@@ -192,18 +191,16 @@ def test_no_server_is_a_fault(new_model):
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
     with pytest.raises(ModelUnavailable):
-        answer(Model(ModelSettings(url, "scripted", SOON_SECONDS)))
+        answer(Model(ModelSettings(url, "scripted", WAIT_SECONDS)))
 
 
 @pytest.mark.parametrize("before", [(), (Say("Let me think"),)], ids=["before the first byte", "between pieces"])
 def test_silence_has_an_end_and_ends_the_request(server, new_model, before):
     server.script(*before, Stall())
     model = new_model(timeout_seconds=0.3)
-    began = time.monotonic()
     with pytest.raises(ModelUnavailable):
         answer(model)
-    assert time.monotonic() - began < SOON_SECONDS
-    assert server.requests[0].disconnected.wait(SOON_SECONDS)
+    assert server.requests[0].disconnected.wait(WAIT_SECONDS)
     assert len(server.requests) == 1
     assert model.breaker.counts == Counts(failed=1)
 
@@ -211,23 +208,21 @@ def test_silence_has_an_end_and_ends_the_request(server, new_model, before):
 @pytest.mark.parametrize("before", [(), (Say("Let me think"),)], ids=["before the first byte", "between pieces"])
 def test_closing_ends_the_request_while_its_reader_waits_in_the_socket(server, new_model, before):
     server.script(*before, Stall())
-    model = new_model(timeout_seconds=60)
+    model = new_model(timeout_seconds=2 * WAIT_SECONDS)
     with model.ask(QUESTION) as stream:
         request = server.wait_for_request()
         while stream.next(0.2) is not None:
             pass
-        closed_at = time.monotonic()
-    assert request.disconnected.wait(SOON_SECONDS)
-    assert time.monotonic() - closed_at < 1.0
+    assert request.disconnected.wait(WAIT_SECONDS)
     assert model.breaker.counts == Counts()
 
 
 def test_closing_ends_the_pause_before_a_retry(server, new_model):
     server.script(HttpError(429, retry_after="5"))
     with new_model(timeout_seconds=60).ask(QUESTION):
-        assert server.wait_for_request().ended.wait(SOON_SECONDS)
+        assert server.wait_for_request().ended.wait(WAIT_SECONDS)
         reader = next(thread for thread in threading.enumerate() if thread.name == "model-answer")
-    reader.join(1.0)
+    reader.join(WAIT_SECONDS)
     assert not reader.is_alive()
     assert len(server.requests) == 1
 
@@ -235,7 +230,7 @@ def test_closing_ends_the_pause_before_a_retry(server, new_model):
 def test_an_answer_that_is_over_is_read_to_the_end_of_its_response(server, new_model):
     server.script(Say("Done."))
     answer(new_model())
-    assert server.requests[0].ended.wait(SOON_SECONDS)
+    assert server.requests[0].ended.wait(WAIT_SECONDS)
     assert not server.requests[0].disconnected.is_set()
 
 
@@ -256,7 +251,7 @@ def test_a_line_wakes_a_reader_that_waits_in_tls(tmp_path):
         reading = threading.Thread(target=lambda: ends.append(_read(secured)))
         reading.start()
         line.cut()
-        reading.join(SOON_SECONDS)
+        reading.join(WAIT_SECONDS)
         assert ends == [b""]
     accepted[0].close()
 
@@ -305,9 +300,9 @@ def test_a_cut_answer_is_no_failure(server, new_model):
 def test_openai_itself_needs_a_key(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(InvalidSetting, match="OPENAI_API_KEY"):
-        Model(ModelSettings(OPENAI_URL, "gpt-4.1", SOON_SECONDS)).ask(QUESTION)
+        Model(ModelSettings(OPENAI_URL, "gpt-4.1", WAIT_SECONDS)).ask(QUESTION)
 
 
 def test_the_package_is_imported_only_when_the_model_is_asked():
     program = "import sys, functions.gateway.main; assert not {'openai', 'httpx2'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=WAIT_SECONDS)

@@ -1,8 +1,6 @@
 """The pool against a real PostgreSQL: what keeps a connection, what is asked again, what never is."""
 
 import socket
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,7 +9,9 @@ from pg8000.exceptions import DatabaseError
 from shared.data.connections import Connection
 from shared.data.pool import Database
 from shared.errors import DatabaseUnavailable
+from tests.databases import transaction
 from tests.postgres_proxy import PostgresProxy
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -57,12 +57,12 @@ def test_an_encoding_error_costs_the_connection_and_the_next_statement_answers(p
 
 def test_waiting_for_a_connection_has_a_deadline(pool, database_url):
     with ThreadPoolExecutor(1) as threads:
-        holder = threads.submit(pool.row, "SELECT pg_sleep(1)")
-        while pool._free_places or pool._idle:
-            time.sleep(0.001)
-        with pytest.raises(DatabaseUnavailable, match="connection pool exhausted"):
-            pool.row("SELECT 1")
-        assert not holder.done()
+        with transaction(database_url, "SELECT pg_advisory_lock(1)"):
+            holder = threads.submit(pool.row, "SELECT pg_advisory_xact_lock(1)")
+            wait_for(lambda: pool_is_busy(pool))
+            with pytest.raises(DatabaseUnavailable, match="connection pool exhausted"):
+                pool.row("SELECT 1")
+            assert not holder.done()
         holder.result()
     assert pool.row("SELECT 1") == [1]
 
@@ -79,32 +79,30 @@ def test_a_connection_that_ended_while_idle_is_replaced_before_anything_is_sent(
     """So even a statement that must not be repeated survives a restart of the database."""
     first = backend(pool)
     proxy.cut()
-    wait_until_silent_is_over(pool)
+    wait_for(lambda: not pool._idle[0].is_silent())
     assert backend(pool) != first
 
 
-def wait_until_silent_is_over(pool):
-    deadline = time.monotonic() + 5
-    while pool._idle[0].is_silent():
-        assert time.monotonic() < deadline
+def test_a_statement_whose_connection_broke_is_repeated_only_if_that_is_harmless(pool, proxy, database_url, db):
+    waits = "SELECT FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+    statement = "SELECT 7 FROM (SELECT pg_advisory_xact_lock(2)) AS locked"
 
-
-def test_a_statement_whose_connection_broke_is_repeated_only_if_that_is_harmless(pool, proxy):
-    def cut_soon():
-        while not pool_is_busy(pool):
-            time.sleep(0.001)
-        proxy.cut()
+    def cut_while_it_waits(running):
+        with transaction(database_url, "SELECT pg_advisory_lock(2)"):
+            asked = running.submit(pool.row, statement, repeatable=repeatable)
+            wait_for(lambda: db.rows(waits))
+            proxy.cut()
+        return asked
 
     backend(pool)
     for repeatable in (True, False):
-        cutter = threading.Thread(target=cut_soon)
-        cutter.start()
-        if repeatable:
-            assert pool.row("SELECT 7 FROM pg_sleep(0.2)", repeatable=True) == [7]
-        else:
-            with pytest.raises(DatabaseUnavailable, match="connection lost"):
-                pool.row("SELECT 7 FROM pg_sleep(0.2)")
-        cutter.join()
+        with ThreadPoolExecutor(1) as running:
+            answer = cut_while_it_waits(running)
+            if repeatable:
+                assert answer.result() == [7]
+            else:
+                with pytest.raises(DatabaseUnavailable, match="connection lost"):
+                    answer.result()
         assert backend(pool)
 
 

@@ -13,6 +13,7 @@ from shared.data.pool import Database
 from shared.errors import InvalidSetting, RateLimited
 from shared.settings import environment_settings
 from tests.postgres_proxy import PostgresProxy
+from tests.waiting import WAIT_SECONDS
 
 DAY = timedelta(hours=24)
 AT_ONCE = 50
@@ -126,10 +127,10 @@ def test_a_refusal_says_when_the_next_is_possible(db, key, limit, ages, oldest_t
 
 
 def test_the_next_is_possible_then(db, key):
-    fill(db, key, timedelta(hours=1), DAY - timedelta(seconds=0.3))
+    fill(db, key, timedelta(hours=1), DAY - timedelta(seconds=1))
     moment = retry_at(db, key, 2)
     while not is_let_in(db, key, 2):
-        assert datetime.now(UTC) < moment + timedelta(seconds=5)
+        assert datetime.now(UTC) < moment + timedelta(seconds=WAIT_SECONDS)
     assert datetime.now(UTC) >= moment
 
 
@@ -165,7 +166,7 @@ def test_of_50_at_once_exactly_the_limit_is_let_in(db, key, already, round_numbe
     assert len(refusals) == AT_ONCE - (20 - (already or 0))
     assert len(recorded(db, key)) == 20
     first = min(recorded(db, key)) + DAY
-    assert all(abs(moment - first) < timedelta(seconds=5) for moment in refusals)
+    assert all(abs(moment - first) < timedelta(seconds=WAIT_SECONDS) for moment in refusals)
 
 
 def test_a_request_is_one_statement_in_one_round_trip_whatever_it_finds(url, key):

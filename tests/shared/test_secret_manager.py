@@ -11,6 +11,7 @@ from shared.errors import ProviderUnavailable
 from shared.secret_manager import SecretManager
 from tests.fake_google import FakeSecretManager
 from tests.servers import Caller, Servers
+from tests.waiting import wait_for
 
 TTL_SECONDS = 0.1
 NAME = "web-auth-api-key-staging"
@@ -28,13 +29,6 @@ def manager(api):
     return SecretManager(FakeSecretManager.PROJECT, api.url, TTL_SECONDS)
 
 
-def wait_for(value, read):
-    deadline = time.monotonic() + 10
-    while read() != value:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_secret_is_asked_for_once_while_it_is_fresh(api):
     manager = SecretManager(FakeSecretManager.PROJECT, api.url, 60)
     threads = [threading.Thread(target=manager.get, args=(NAME,)) for _ in range(8)]
@@ -49,7 +43,7 @@ def test_a_secret_is_asked_for_once_while_it_is_fresh(api):
 def test_a_new_version_is_picked_up(api, manager):
     assert manager.get(NAME) == "first"
     api.versions[NAME].append("second\n")
-    wait_for("second", lambda: manager.get(NAME))
+    wait_for(lambda: manager.get(NAME) == "second")
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 503])
@@ -57,12 +51,12 @@ def test_the_last_good_value_is_kept_while_the_service_fails(api, manager, statu
     assert manager.get(NAME) == "first"
     api.status = status
     asked = len(api.requests)
-    wait_for("kept", lambda: "kept" if manager.get(NAME) == "first" and len(api.requests) > asked else "")
+    wait_for(lambda: manager.get(NAME) == "first" and len(api.requests) > asked)
     assert "secret not renewed" in caplog.text
     assert "first" not in caplog.text
     api.status = 200
     api.versions[NAME].append("second")
-    wait_for("second", lambda: manager.get(NAME))
+    wait_for(lambda: manager.get(NAME) == "second")
 
 
 def test_the_last_good_value_is_kept_while_nobody_answers():
@@ -104,9 +98,9 @@ def test_a_rotation_reaches_a_running_service(database_url, api):
 
         assert (status("old"), status("new")) == (200, 401)
         api.versions[name].append("new")
-        wait_for((401, 200), lambda: (status("old"), status("new")))
+        wait_for(lambda: (status("old"), status("new")) == (401, 200))
         api.status = 503
-        wait_for(200, lambda: status("new"))
+        wait_for(lambda: status("new") == 200)
         assert call("GET", "/health").status_code == 200
 
 

@@ -12,6 +12,7 @@ from client.model_server import ModelServer
 from tests import stores as fake
 from tests.servers import Servers
 from tests.stores import ENTITLEMENT, HOUR, Stores, customer, ends_in, purchase, receipt
+from tests.waiting import WAIT_SECONDS
 
 WISHES = {
     "age": 30,
@@ -21,7 +22,6 @@ WISHES = {
     "goals": "strength",
     "days_per_week": 3,
 }
-TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def post(request, running):
             f"{running[request.param].url}/ai/workout",
             json=WISHES,
             headers={"Authorization": authorization},
-            timeout=TIMEOUT_SECONDS,
+            timeout=WAIT_SECONDS,
         )
 
     return send
