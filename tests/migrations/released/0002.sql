@@ -1,0 +1,81 @@
+CREATE TABLE public.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+CREATE TABLE public.shared_items (
+    id text NOT NULL,
+    user_id uuid NOT NULL,
+    "timestamp" timestamp with time zone NOT NULL,
+    expiry timestamp with time zone NOT NULL,
+    encrypted_payload bytea NOT NULL,
+    encryption_iv bytea NOT NULL
+);
+CREATE TABLE public.user_events (
+    user_id uuid NOT NULL,
+    id uuid NOT NULL,
+    "timestamp" timestamp with time zone NOT NULL,
+    last_accessed timestamp with time zone NOT NULL,
+    expiry timestamp with time zone NOT NULL,
+    encrypted_event bytea NOT NULL,
+    encryption_iv bytea NOT NULL
+);
+CREATE TABLE public.user_follow_secrets (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    value character varying(40) NOT NULL
+);
+CREATE TABLE public.user_inbox_items (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    encrypted_message bytea[] NOT NULL
+);
+CREATE TABLE public.users (
+    id uuid NOT NULL,
+    user_lookup text NOT NULL,
+    hashed_password text NOT NULL,
+    last_accessed timestamp with time zone NOT NULL,
+    created timestamp with time zone NOT NULL,
+    salt bytea NOT NULL,
+    encrypted_current_plan bytea,
+    encrypted_profile_picture bytea,
+    encrypted_name bytea,
+    encryption_iv bytea NOT NULL,
+    rsa_public_key bytea NOT NULL,
+    verifier bytea,
+    last_event_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
+);
+INSERT INTO public.alembic_version VALUES ('0002');
+INSERT INTO public.shared_items VALUES ('item of one', '00000000-0000-4000-8000-000000000001', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x7061796c6f6164', '\x6976');
+INSERT INTO public.shared_items VALUES ('item of two', '00000000-0000-4000-8000-000000000002', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x7061796c6f6164', '\x6976');
+INSERT INTO public.user_events VALUES ('00000000-0000-4000-8000-000000000001', '5eb1da4f-fde4-4220-88d1-676128b82344', '2025-06-01 00:00:00+00', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x6576656e74', '\x6976');
+INSERT INTO public.user_events VALUES ('00000000-0000-4000-8000-000000000002', 'a7d593b0-79f5-49b2-af08-84ea7e3d5a38', '2025-06-01 00:00:00+00', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x6576656e74', '\x6976');
+INSERT INTO public.user_follow_secrets VALUES ('e13c73c3-782e-47cf-be2e-8fe817971ed9', '00000000-0000-4000-8000-000000000001', 'secret');
+INSERT INTO public.user_follow_secrets VALUES ('e7d1a416-69e4-46ed-b9c1-9a3f577cb2a4', '00000000-0000-4000-8000-000000000002', 'secret');
+INSERT INTO public.user_inbox_items VALUES ('0a48a78f-261b-40d0-82fd-e211f982b4ab', '00000000-0000-4000-8000-000000000001', '{"\\x61","\\x62"}');
+INSERT INTO public.user_inbox_items VALUES ('1f0ed878-10b6-4b76-983a-4ad8a0d89ead', '00000000-0000-4000-8000-000000000002', '{"\\x61","\\x62"}');
+INSERT INTO public.users VALUES ('00000000-0000-4000-8000-000000000001', 'one', 'AB', '2024-02-29 00:00:00+00', '2024-02-29 00:00:00+00', '\x01', NULL, NULL, NULL, '\x', '\x', NULL, '-infinity');
+INSERT INTO public.users VALUES ('00000000-0000-4000-8000-000000000002', 'two', 'CD', '2025-01-01 00:00:00+00', '2024-12-31 00:00:00+00', '\x02', '\x706c616e', '\x70696374757265', '\x6e616d65', '\x6976', '\x6b6579', '\x7665726966696572', '2025-06-01 00:00:00+00');
+ALTER TABLE ONLY public.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+ALTER TABLE ONLY public.shared_items
+    ADD CONSTRAINT pk_shared_items PRIMARY KEY (id);
+ALTER TABLE ONLY public.user_events
+    ADD CONSTRAINT pk_user_events PRIMARY KEY (user_id, id);
+ALTER TABLE ONLY public.user_follow_secrets
+    ADD CONSTRAINT pk_user_follow_secrets PRIMARY KEY (id);
+ALTER TABLE ONLY public.user_inbox_items
+    ADD CONSTRAINT pk_user_inbox_items PRIMARY KEY (id);
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT pk_users PRIMARY KEY (id);
+CREATE INDEX ix_shared_items_user_id ON public.shared_items USING btree (user_id);
+CREATE INDEX ix_user_events_expiry ON public.user_events USING btree (expiry);
+CREATE INDEX ix_user_follow_secrets_user_id ON public.user_follow_secrets USING btree (user_id);
+CREATE INDEX ix_user_inbox_items_user_id ON public.user_inbox_items USING btree (user_id);
+CREATE UNIQUE INDEX ix_users_user_lookup ON public.users USING btree (user_lookup);
+ALTER TABLE ONLY public.shared_items
+    ADD CONSTRAINT fk_shared_items_users_user_id FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.user_events
+    ADD CONSTRAINT fk_user_events_users_user_id FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.user_follow_secrets
+    ADD CONSTRAINT fk_user_follow_secrets_users_user_id FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.user_inbox_items
+    ADD CONSTRAINT fk_user_inbox_items_users_user_id FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
