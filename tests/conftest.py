@@ -8,9 +8,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from client.model_server import ModelServer
 from rehearsal.topology import Topology
@@ -22,6 +24,12 @@ from tests.topologies import ThroughBalancer
 from tests.users import User
 
 BEHIND_BALANCER = {f"test_{family}" for family in manifest()}
+LONGEST_FIRST = [
+    "scripts/test_release.py", "topology", "scripts/test_package.py", "scripts/test_operations.py",
+    "local/test_serve.py", "functions/test_logs.py", "functions/test_ai_chat.py", "functions/test_cleanup.py",
+    "functions/test_resilience.py", "migrations/test_migrations.py", "functions/test_ai_chat_instances.py",
+    "local/test_backups.py",
+]  # fmt: skip
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")  # no example has to be quick
 DATABASE_SERVERS = pytest.StashKey[ExitStack]()
@@ -46,17 +54,47 @@ def _deployments() -> list[str]:
     return [*found, "topology"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what is not wanted behind the load balancer."""
-    everything = os.environ.get("TEST_TOPOLOGY") == "true"
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only what is quick, and every route at the gateway alone")
 
-    def wanted(item: pytest.Item) -> bool:
-        callspec = getattr(item, "callspec", None)
-        if callspec is None or callspec.params.get("call") != "topology":
-            return True
-        return (everything or item.path.stem in BEHIND_BALANCER) and item.get_closest_marker("direct") is None
 
-    items[:] = filter(wanted, items)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not wanted, and give each worker whole files, the longest first: they share their servers."""
+    fast = config.getoption("--fast")
+    items[:] = [item for item in items if _is_wanted(item, fast=fast)]
+    places = {file: place for place, file in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(_share(item.nodeid), len(places)))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return WholeFiles(config, log)
+
+
+class WholeFiles(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """Gives each worker whole files, whose tests share servers, and one of them all that needs a plan."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _share(nodeid)
+
+
+def _share(nodeid: str) -> str:
+    """Return what one worker runs together."""
+    file, _, test = nodeid.removeprefix("tests/").partition("::")
+    needs_plan = file.startswith(("terraform/", "rehearsal/")) or "topology" in test.partition("[")[2]
+    return "topology" if needs_plan else file
+
+
+def _deployment(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("call") if callspec is not None else None
+
+
+def _is_wanted(item: pytest.Item, *, fast: bool) -> bool:
+    if fast:
+        return _deployment(item) in {None, "gateway"} and item.get_closest_marker("slow") is None
+    if _deployment(item) != "topology" or os.environ.get("TEST_TOPOLOGY") == "true":
+        return True
+    return item.path.stem in BEHIND_BALANCER and item.get_closest_marker("direct") is None
 
 
 @pytest.fixture(scope="session")
