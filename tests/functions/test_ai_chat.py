@@ -14,6 +14,7 @@ from tests.plans import plan, plan_v1
 from tests.scripted_faults import HttpError, Stall
 from tests.waiting import WAIT_SECONDS, wait_for
 
+pytestmark = pytest.mark.slow
 TRANSPORTS = ["WebSockets", "LongPolling"]
 V1, V2 = "/ai-chat", "/ai-chat-v2"
 PLAN_VERSION = 3

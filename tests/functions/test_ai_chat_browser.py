@@ -14,6 +14,7 @@ from tests.browsers import chromium
 from tests.hub_clients import FOLDER, require_node
 from tests.waiting import WAIT_SECONDS
 
+pytestmark = pytest.mark.slow
 CLIENT = FOLDER / "node_modules" / "@microsoft" / "signalr" / "dist" / "browser" / "signalr.min.js"
 PAGE = """<!doctype html>
 <script src="signalr.js"></script>

@@ -27,6 +27,7 @@ from tests.scripted_faults import Stall
 from tests.servers import Server
 from tests.waiting import GUNICORNS_OWN_SECONDS, WAIT_SECONDS, wait_for
 
+pytestmark = pytest.mark.slow
 V2 = "/ai-chat-v2"
 LISTENERS = """
     SELECT pid FROM pg_stat_activity

@@ -27,6 +27,7 @@ from tests.scripted_faults import Stall
 from tests.servers import CHAT_TOKEN_KEY
 from tests.waiting import WAIT_SECONDS, wait_for
 
+pytestmark = pytest.mark.slow
 V1, V2 = "/ai-chat", "/ai-chat-v2"
 SEND = invocation("SendMessage", "Hello", 3)
 TRANSPORTS = [

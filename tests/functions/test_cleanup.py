@@ -15,6 +15,7 @@ from tests.fake_google import FakeScheduler
 from tests.servers import Caller, Servers
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
 SETTINGS = CleanupSettings(event_retention_days=30, seconds=240, job="", scheduler_endpoint="")
 NAMES = {"user_events", "shared_items", "rate_limits", "chats", "metric_minutes", "metric_hours"}
 

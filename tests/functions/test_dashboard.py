@@ -9,6 +9,7 @@ from functions.metrics import dashboards
 from tests.browsers import look
 from tests.servers import Caller, Servers
 
+pytestmark = pytest.mark.slow
 PANELS = ["requests", "errors", "latency", "instances", "memory", "cpu", "connections"]
 
 

@@ -19,33 +19,55 @@ from tests.servers import Caller, Servers
 from tests.users import EPOCH, User
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
 SERVICE = "liftlog-python-backend-staging"
 
 
 class Logged:
-    """A gateway whose lines are read back."""
+    """A gateway whose lines are read back, from the last `forget` on."""
 
     def __init__(self, database_url, path, **environment):
         self._path = path
+        self._forgotten = 0
         options = {"LOG_LEVEL": "INFO", "DB_POOL_TIMEOUT_SECONDS": "0.2", "DB_POOL_SIZE": "1"} | environment
         with path.open("wb") as stdout:
             self.servers = Servers(database_url, stdout=stdout, **options)
             self.call = Caller(self.servers, alone=False)
             self.call("GET", "/health")  # starts it
 
+    def forget(self):
+        self._forgotten = self._path.stat().st_size
+
+    def written(self):
+        return self._path.read_bytes()[self._forgotten :].decode()
+
     def lines(self):
-        return [json.loads(line) for line in self._path.read_text().splitlines()]
+        return [json.loads(line) for line in self.written().splitlines()]
 
     def select(self, query):
-        return select(query, [entry(line, SERVICE) for line in self._path.read_text().splitlines()])
+        return select(query, [entry(line, SERVICE) for line in self.written().splitlines()])
 
     def last(self):
         return self.lines()[-1]
 
 
+@pytest.fixture(scope="module")
+def gateway(database_url, tmp_path_factory):
+    running = Logged(database_url, tmp_path_factory.mktemp("logs") / "stdout")
+    with running.servers:
+        yield running
+
+
 @pytest.fixture
-def logged(database_url, tmp_path):
-    running = Logged(database_url, tmp_path / "stdout")
+def logged(gateway):
+    """Return the module's gateway, without what other tests had it write."""
+    gateway.forget()
+    return gateway
+
+
+@pytest.fixture(scope="module")
+def in_a_project(database_url, tmp_path_factory):
+    running = Logged(database_url, tmp_path_factory.mktemp("logs") / "stdout", GCP_PROJECT_ID="a-project")
     with running.servers:
         yield running
 
@@ -145,11 +167,9 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
         ("X-Cloud-Trace-Context", TRACE.upper(), "0000000000000000", False),
     ],
 )
-def test_a_line_belongs_to_its_trace(database_url, tmp_path, header, value, span, sampled):
-    running = Logged(database_url, tmp_path / "stdout", GCP_PROJECT_ID="a-project")
-    with running.servers:
-        running.call("GET", "/user/nobody", headers={header: value})
-        line = running.last()
+def test_a_line_belongs_to_its_trace(in_a_project, header, value, span, sampled):
+    in_a_project.call("GET", "/user/nobody", headers={header: value})
+    line = in_a_project.last()
     assert line["logging.googleapis.com/trace"] == f"projects/a-project/traces/{TRACE}"
     assert line["logging.googleapis.com/spanId"] == span
     assert line["logging.googleapis.com/trace_sampled"] is sampled
@@ -177,7 +197,7 @@ def test_no_line_holds_what_is_private(logged, user):
         ("GET", f"/metrics?token={secret}", None),
     ]:
         logged.call(method, path, body, headers={"Authorization": f"Bearer Web {secret}"})
-    written = logged._path.read_text()
+    written = logged.written()
     assert len(logged.lines()) >= 10
     for private in (user.password, user.lookup, user.id, secret, event["encryptedEventPayload"]):
         assert private not in written

@@ -19,6 +19,7 @@ from tests.servers import Caller, Server, Servers, manifest
 from tests.users import User
 from tests.waiting import WAIT_SECONDS, wait_for
 
+pytestmark = pytest.mark.slow
 FLUSH_SECONDS = 0.2
 
 

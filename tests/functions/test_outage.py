@@ -11,6 +11,7 @@ from tests.postgres_proxy import PostgresProxy
 from tests.servers import Caller, Servers
 from tests.users import User
 
+pytestmark = pytest.mark.slow
 UNKNOWN = User(str(uuid4()), "nobody", str(uuid4()))
 
 

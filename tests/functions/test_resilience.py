@@ -24,6 +24,7 @@ from tests.servers import Caller, Servers
 from tests.users import EPOCH, User
 from tests.waiting import WAIT_SECONDS, wait_for
 
+pytestmark = pytest.mark.slow
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 

@@ -15,6 +15,8 @@ from shared.errors import DatabaseUnavailable
 from tests.fake_cloud_sql import NAME, FakeCloudSql
 from tests.servers import Caller, Servers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def instance(database_url, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from shared import ending
 from tests.servers import Server
 from tests.waiting import GUNICORNS_OWN_SECONDS, WAIT_SECONDS, wait_for
 
+pytestmark = pytest.mark.slow
 MAIN = Path(__file__).parent.parent / "endings" / "main.py"
 
 

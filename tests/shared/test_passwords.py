@@ -15,6 +15,7 @@ from shared.errors import Overloaded
 from tests.servers import Caller, Servers
 from tests.users import User, base64
 
+pytestmark = pytest.mark.slow
 PASSWORD = "6f1f6f0e-5c2a-4b5e-9d43-0f2f0b1a7c11"
 
 

@@ -13,6 +13,7 @@ from tests.fake_google import FakeSecretManager
 from tests.servers import Caller, Servers
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
 TTL_SECONDS = 0.1
 NAME = "web-auth-api-key-staging"
 
