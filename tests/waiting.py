@@ -9,9 +9,9 @@ GUNICORNS_OWN_SECONDS = 30.0  # that gunicorn gives a worker to end where we do 
 _POLL_SECONDS = 0.01
 
 
-def wait_for(found: Callable[..., Any], seconds: float = WAIT_SECONDS) -> Any:
+def wait_for(found: Callable[..., Any]) -> Any:
     """Return what is found, once it is."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + WAIT_SECONDS
     while not (result := found()):
         assert time.monotonic() < deadline, "did not happen"
         time.sleep(_POLL_SECONDS)

@@ -249,7 +249,7 @@ def test_a_signal_during_the_first_start_ends_it_and_leaves_nothing_half_made(se
     children = starting.descendants()
     os.killpg(starting.process.pid, signal.SIGTERM)
     assert starting.process.wait(WAIT_SECONDS) == 0
-    wait_for(lambda: have_ended(children), WAIT_SECONDS)
+    wait_for(lambda: have_ended(children))
     assert create_account(serve(data_dir).wait_until_ready())
 
 
@@ -291,7 +291,7 @@ def test_it_ends_with_the_gateway(serve, used):
     gateway = next(child for child in psutil.Process(running.process.pid).children() if child.name() != "postgres")
     gateway.kill()
     assert running.process.wait(WAIT_SECONDS) == 1
-    wait_for(lambda: have_ended(children), WAIT_SECONDS)
+    wait_for(lambda: have_ended(children))
     assert running.stderr.splitlines()[-1] == "make serve: the gateway ended with status -9"
 
 
