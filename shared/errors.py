@@ -61,6 +61,10 @@ class InboxFull(ServiceError):
     """As many messages wait in the inbox as it may hold."""
 
 
+class QuotaExceeded(ServiceError):
+    """The account, or the address, has stored as much as it may; the message is the name of the quota."""
+
+
 class RateLimited(ServiceError):
     """As many requests were made within the last 24 hours as may be; `retry_at` is when the next one is possible."""
 

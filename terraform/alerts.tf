@@ -194,6 +194,47 @@ resource "google_monitoring_alert_policy" "cleanup_missed" {
   depends_on = [time_sleep.metrics_known]
 }
 
+# Beside the table: refusals are no errors, and somebody who fills what there is to fill should not go unseen.
+resource "google_monitoring_alert_policy" "quota_refusals" {
+  display_name          = "LiftLog ${local.environment}: quotas"
+  combiner              = "OR"
+  severity              = "WARNING"
+  notification_channels = local.email_channels
+
+  conditions {
+    display_name = "More than a hundred requests were refused by a quota within an hour"
+
+    condition_threshold {
+      filter          = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.quota_refusals.name}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 100
+      duration        = "0s"
+
+      aggregations {
+        alignment_period     = "${local.hour}s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    content   = file("${local.playbooks}/quotas.md")
+
+    links {
+      display_name = "Playbook"
+      url          = "${local.playbooks_url}/quotas.md"
+    }
+  }
+
+  alert_strategy {
+    auto_close = "${local.day}s"
+  }
+
+  depends_on = [time_sleep.metrics_known]
+}
+
 # Asks from all continents, once a minute, whether the service and its database answer.
 resource "google_monitoring_uptime_check_config" "health" {
   display_name = "LiftLog ${local.environment}"

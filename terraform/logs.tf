@@ -110,6 +110,20 @@ resource "google_logging_metric" "pool_exhausted" {
   depends_on = [google_project_service.this]
 }
 
+resource "google_logging_metric" "quota_refusals" {
+  name        = "liftlog-${local.environment}/quota_refusals"
+  description = "Requests that were refused since an account, an address or an inbox had no more room"
+  filter      = "${local.our_services} AND jsonPayload.error_type=~\"^(QuotaExceeded|InboxFull)$\""
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+  }
+
+  depends_on = [google_project_service.this]
+}
+
 resource "google_logging_metric" "cleanups" {
   name        = "liftlog-${local.environment}/cleanups"
   description = "Cleanups that came to their end"
@@ -134,6 +148,7 @@ resource "time_sleep" "metrics_known" {
       google_logging_metric.error_rate.name,
       google_logging_metric.latency.name,
       google_logging_metric.pool_exhausted.name,
+      google_logging_metric.quota_refusals.name,
     ])
   }
 }

@@ -16,7 +16,7 @@ PASSWORD = "the hero's password"
 CHAT = OTHERS[-1]
 TABLES = (
     "users", "user_events", "user_follow_secrets", "user_inbox_items", "shared_items", "rate_limit_consumptions",
-    "chats", "chat_messages", "metric_buckets", "cleanup_runs",
+    "chats", "chat_messages", "metric_buckets", "cleanup_runs", "source_counts",
 )  # fmt: skip
 FILL = (
     """INSERT INTO users (id, user_lookup, hashed_password, last_accessed, created, salt, encryption_iv, rsa_public_key,
@@ -40,7 +40,8 @@ FILL = (
     """INSERT INTO user_inbox_items (id, user_id, encrypted_message)
        SELECT gen_random_uuid(), id, '{c}' FROM users WHERE id <> :hero""",
     """INSERT INTO shared_items (id, user_id, timestamp, expiry, encrypted_payload, encryption_iv)
-       SELECT 'item' || n, :hero, now(), now() + (n % 3 - 1) * interval '1 day' + interval '1 minute', 'p', 'i'
+       SELECT 'item' || n, CAST(lpad(to_hex(n - 1), 32, '0') AS uuid), now(),
+              now() + (n % 3 - 1) * interval '1 day' + interval '1 minute', 'p', 'i'
        FROM generate_series(1, CAST(:users AS int)) AS n""",
     """INSERT INTO rate_limit_consumptions (key, requests)
        SELECT n, ARRAY[now() - n % 3 * interval '1 day'] FROM generate_series(1, CAST(:users AS int)) AS n""",
@@ -51,6 +52,9 @@ FILL = (
     """INSERT INTO metric_buckets (start, instance, counts, gauges)
        SELECT date_trunc('minute', now()) - n * interval '1 minute', gen_random_uuid(), '{"a": 1}', '{}'
        FROM generate_series(0, CAST(:users AS int)) AS n""",
+    """INSERT INTO source_counts (source, hour, accounts)
+       SELECT decode(lpad(to_hex(n), 16, '0'), 'hex'), now() - n % 3 * interval '1 day', 1
+       FROM generate_series(1, CAST(:users AS int)) AS n""",
     """INSERT INTO cleanup_runs (started, finished, dry_run, deleted, remaining)
        SELECT now(), now(), false, '{}', false FROM generate_series(1, CAST(:of_hero AS int))""",
 )

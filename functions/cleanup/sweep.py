@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.data import chats, database, events, metric_buckets, rate_limit_database, rate_limits, shared_items
+from shared.data import (
+    chats,
+    database,
+    events,
+    metric_buckets,
+    quotas,
+    rate_limit_database,
+    rate_limits,
+    shared_items,
+    users,
+)
 from shared.settings import CleanupSettings
 
 BATCH_ROWS = 500
@@ -54,6 +64,8 @@ def tasks(settings: CleanupSettings) -> list[Task]:
             lambda: rate_limits.count_stale(limits),
             lambda limit: rate_limits.delete_stale(limits, limit),
         ),
+        Task("unused_accounts", lambda: users.count_unused(db), lambda limit: users.delete_unused(db, limit)),
+        Task("sources", lambda: quotas.count_old_sources(db), lambda limit: quotas.delete_old_sources(db, limit)),
         Task("chats", lambda: chats.count_stale(db), lambda limit: chats.delete_stale(db, limit)),
         Task(
             "metric_minutes",

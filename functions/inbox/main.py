@@ -7,19 +7,21 @@ POST /inbox  credentials                                → 200 inboxMessages, w
 from uuid import UUID
 
 import functions_framework
-from flask import Request, Response
+from flask import Request, Response, request
 
 from functions.inbox.schemas import Messages, PutMessage, TakeMessages
 from shared.credentials import Credentials
 from shared.data import database, inboxes
 from shared.http import Family, JsonText
+from shared.http.clients import client_address
 
 family = Family("inbox")
 
 
 @family.route("PUT", "/inbox", body=PutMessage)
 def put_message(*, to_user_id: UUID, encrypted_message: list[bytes]) -> None:
-    inboxes.put(database(), recipient_id=to_user_id, chunks=encrypted_message)
+    address = client_address(request)
+    inboxes.put(database(), recipient_id=to_user_id, chunks=encrypted_message, address=address)
 
 
 @family.route("POST", "/inbox", body=TakeMessages, answer=Messages)

@@ -16,6 +16,7 @@ HELP = {
     "liftlog_http_requests_total": "Requests answered, by route and status.",
     summaries.DURATION: "Time from a request's first line to its answer.",
     "liftlog_errors_total": "Requests that ended in an error, by its kind.",
+    "liftlog_quota_refusals_total": "What was refused as there was no more room for an account, address or inbox.",
     "liftlog_ai_calls_total": "Questions to the language model, by outcome; opened: how often its breaker opened.",
     "liftlog_ai_breaker_state": "0 closed, 1 half-open, 2 open; the greatest of any instance.",
     "liftlog_chat_turns_total": "Turns played in chats, by hub and method.",

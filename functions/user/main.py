@@ -11,12 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import functions_framework
-from flask import Request, Response
+from flask import Request, Response, request
 
 from functions.user.schemas import CreatedUser, CreateUser, DeleteUser, ListUsers, PutUser, User, Users
 from shared.credentials import Credentials
 from shared.data import database, users
 from shared.http import Family, JsonText
+from shared.http.clients import client_address
 from shared.http.formats import parse_uuid
 
 family = Family("user")
@@ -24,7 +25,7 @@ family = Family("user")
 
 @family.route("POST", "/user/create", body=CreateUser, answer=CreatedUser)
 def create_user() -> users.NewUser:
-    return users.create(database())
+    return users.create(database(), address=client_address(request))
 
 
 @family.route("GET", "/user/{id_or_lookup}", answer=User)

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from shared.credentials import Credentials
-from shared.data import authenticated
+from shared.data import authenticated, quotas
 from shared.data.pool import Database
+from shared.settings import quota_settings
 
 ENTRY_EVENTS = 256
 ENTRY_BYTES = 2 * 1024 * 1024  # of an answer's JSON, per user asked for
@@ -47,28 +48,41 @@ def put(db: Database, credentials: Credentials, event: Event) -> None:
     """Publish an event, or replace the one of that id, with a new timestamp. Safe to repeat.
 
     One user's timestamps grow in commit order: the UPDATE claims the next one while it holds the user's row.
-    Raises UnknownUser, WrongPassword.
+    Raises UnknownUser, WrongPassword, QuotaExceeded.
     """
-    authenticated.run(
+    quota = quota_settings()
+    stored = authenticated.run(
         db,
         """
         WITH author AS (
             UPDATE users SET
                 last_accessed = now(),
                 verifier = coalesce(verifier, :upgrade),
-                last_event_at = greatest(clock_timestamp(), last_event_at + interval '1 microsecond')
+                last_event_at = greatest(clock_timestamp(), last_event_at + interval '1 microsecond'),
+                quota_day = current_date,
+                quota_writes = CASE WHEN quota_day = current_date THEN quota_writes ELSE 0 END + 1,
+                quota_bytes = CASE WHEN quota_day = current_date THEN quota_bytes ELSE 0 END + :bytes
             WHERE id = :user_id AND (verifier = :verifier OR verifier IS NULL AND hashed_password = :legacy_hash)
-            RETURNING id, last_event_at
+            RETURNING id, last_event_at, quota_writes, quota_bytes
         ), stored AS (
             INSERT INTO user_events (user_id, id, timestamp, last_accessed, expiry, encrypted_event, encryption_iv)
-            SELECT id, :event_id, last_event_at, last_event_at, :expiry, :ciphertext, :iv FROM author
+            SELECT id, :event_id, last_event_at, last_event_at, least(:expiry, now() + interval '400 days'),
+                   :ciphertext, :iv
+            FROM author
+            WHERE quota_bytes <= :bytes_per_day
+                AND (quota_writes <= :free_writes AND quota_bytes <= :free_bytes OR (
+                    SELECT count(*) < :most_events
+                        AND coalesce(sum(octet_length(encrypted_event)), 0) + :bytes <= :most_bytes
+                    FROM user_events WHERE user_id = :user_id AND id <> :event_id))
             ON CONFLICT (user_id, id) DO UPDATE SET
                 timestamp = excluded.timestamp, last_accessed = excluded.last_accessed, expiry = excluded.expiry,
                 encrypted_event = excluded.encrypted_event, encryption_iv = excluded.encryption_iv
+            RETURNING true
         )
         SELECT author.id IS NOT NULL,
                coalesce(verifier = :verifier, hashed_password = :legacy_hash),
-               CASE WHEN verifier IS NULL THEN salt END
+               CASE WHEN verifier IS NULL THEN salt END,
+               EXISTS (SELECT FROM stored)
         FROM users LEFT JOIN author ON author.id = users.id
         WHERE users.id = :user_id
         """,
@@ -78,7 +92,14 @@ def put(db: Database, credentials: Credentials, event: Event) -> None:
         expiry=event.expiry,
         ciphertext=event.ciphertext,
         iv=event.iv,
+        bytes=len(event.ciphertext),
+        most_events=quota.events,
+        most_bytes=quota.event_bytes,
+        bytes_per_day=quota.bytes_per_day,
+        free_writes=quotas.FREE_WRITES,
+        free_bytes=quotas.FREE_BYTES,
     )
+    quotas.refuse_unless_stored(stored, "events")
 
 
 def list_feed(db: Database, requests: Sequence[FeedRequest]) -> Feed:

@@ -5,16 +5,17 @@ rows have an id made of user and value, which makes putting one twice harmless.
 """
 
 from shared.credentials import Credentials
-from shared.data import authenticated
+from shared.data import authenticated, quotas
 from shared.data.pool import Database
+from shared.settings import quota_settings
 
 
 def put(db: Database, credentials: Credentials, secret: str) -> None:
     """Let whoever knows the secret (1 to 40 characters) follow the user. Safe to repeat.
 
-    Raises UnknownUser, WrongPassword.
+    Raises UnknownUser, WrongPassword, QuotaExceeded.
     """
-    authenticated.run(
+    stored = authenticated.run(
         db,
         """
         WITH author AS (
@@ -24,18 +25,24 @@ def put(db: Database, credentials: Credentials, secret: str) -> None:
         ), stored AS (
             INSERT INTO user_follow_secrets (id, user_id, value)
             SELECT CAST(md5(author.id || ':' || CAST(:secret AS text)) AS uuid), author.id, :secret FROM author
-            ON CONFLICT (id) DO NOTHING
+            WHERE (SELECT count(*) FROM (SELECT FROM user_follow_secrets WHERE user_id = :user_id AND value <> :secret
+                                         LIMIT :most_secrets) AS others) < :most_secrets
+            ON CONFLICT (id) DO UPDATE SET value = excluded.value
+            RETURNING true
         )
         SELECT author.id IS NOT NULL,
                coalesce(verifier = :verifier, hashed_password = :legacy_hash),
-               CASE WHEN verifier IS NULL THEN salt END
+               CASE WHEN verifier IS NULL THEN salt END,
+               EXISTS (SELECT FROM stored)
         FROM users LEFT JOIN author ON author.id = users.id
         WHERE users.id = :user_id
         """,
         credentials,
         repeatable=True,
         secret=secret,
+        most_secrets=quota_settings().follow_secrets,
     )
+    quotas.refuse_unless_stored(stored, "follow_secrets")
 
 
 def delete(db: Database, credentials: Credentials, secret: str) -> None:

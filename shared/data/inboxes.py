@@ -6,28 +6,43 @@ from shared.credentials import Credentials
 from shared.data import authenticated
 from shared.data.pool import Database
 from shared.errors import InboxFull, UnknownUser
+from shared.metrics import registry
 
 MAX_WAITING = 1_000  # messages in one inbox; two senders at once may pass it by one
+MAX_OF_SOURCE = MAX_WAITING // 10  # of them from one source
 TAKEN_BYTES = 20 * 1024 * 1024  # of an answer's JSON
 MESSAGE_OVERHEAD_BYTES = 100
 
 
-def put(db: Database, *, recipient_id: UUID, chunks: list[bytes]) -> None:
+def put(db: Database, *, recipient_id: UUID, chunks: list[bytes], address: str | None) -> None:
     """Leave a message. Not repeated when the connection breaks: the recipient would get it twice.
 
-    Raises UnknownUser, InboxFull.
+    `address` is the sender's, None if it is nobody's; of it only a digest is kept, with a key that is forgotten when
+    the day is over (docs/adr/0008). One source may fill a tenth of an inbox; in a full one the oldest message of the
+    source with the most gives way to another source's. Raises UnknownUser, InboxFull.
     """
     row = db.row(
         """
         WITH recipient AS (
             SELECT id FROM users WHERE id = :recipient_id FOR NO KEY UPDATE
         ), waiting AS (
-            SELECT count(*) AS messages
-            FROM (SELECT FROM user_inbox_items WHERE user_id = :recipient_id LIMIT :max_waiting) AS first
+            SELECT id, source, seq FROM user_inbox_items
+            WHERE user_id = :recipient_id AND EXISTS (SELECT FROM recipient)
+        ), inbox AS (
+            SELECT sender.source, count(waiting.id) >= :max_waiting AS is_full,
+                   count(*) FILTER (WHERE waiting.source = sender.source) < :max_of_source AS has_share
+            FROM source_of(:address) AS sender (source) LEFT JOIN waiting ON true GROUP BY sender.source
+        ), removed AS (
+            DELETE FROM user_inbox_items
+            WHERE (SELECT is_full AND has_share AND source IS NOT NULL FROM inbox) AND id = ANY(ARRAY(
+                SELECT id FROM waiting WHERE source IS NOT DISTINCT FROM (
+                    SELECT source FROM waiting GROUP BY source ORDER BY count(*) DESC, min(seq) LIMIT 1)
+                ORDER BY seq NULLS FIRST, id LIMIT 1))
+            RETURNING id
         ), stored AS (
-            INSERT INTO user_inbox_items (id, user_id, encrypted_message)
-            SELECT :message_id, recipient.id, CAST(:chunks AS bytea[]) FROM recipient, waiting
-            WHERE waiting.messages < :max_waiting
+            INSERT INTO user_inbox_items (id, user_id, encrypted_message, source)
+            SELECT :message_id, recipient.id, CAST(:chunks AS bytea[]), inbox.source FROM recipient, inbox
+            WHERE inbox.has_share AND (NOT inbox.is_full OR EXISTS (SELECT FROM removed))
             RETURNING id
         )
         SELECT stored.id IS NOT NULL FROM recipient LEFT JOIN stored ON true
@@ -35,11 +50,14 @@ def put(db: Database, *, recipient_id: UUID, chunks: list[bytes]) -> None:
         recipient_id=recipient_id,
         message_id=uuid4(),
         chunks=chunks,
+        address=address,
         max_waiting=MAX_WAITING,
+        max_of_source=MAX_OF_SOURCE,
     )
     if row is None:
         raise UnknownUser
     if not row[0]:
+        registry.count("liftlog_quota_refusals_total", quota="inbox")
         raise InboxFull
 
 

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from shared.credentials import Credentials
 from shared.cuids import new_cuid
-from shared.data import authenticated
+from shared.data import authenticated, quotas
 from shared.data.pool import Database
 from shared.errors import UnknownSharedItem, UnknownUser, WrongPassword
+from shared.settings import quota_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +23,36 @@ class SharedItem:
 def create(db: Database, credentials: Credentials, item: SharedItem) -> str:
     """Store the item and return its new id, a CUID2 of 12 characters.
 
-    Raises WrongPassword, also for an unknown user: so the original does, and apps expect it.
+    Raises QuotaExceeded, and WrongPassword, also for an unknown user: so the original does, and apps expect it.
     """
     item_id = new_cuid()
+    quota = quota_settings()
     try:
-        authenticated.run(
+        stored = authenticated.run(
             db,
             """
             WITH author AS (
-                UPDATE users SET last_accessed = now(), verifier = coalesce(verifier, :upgrade)
+                UPDATE users SET
+                    last_accessed = now(),
+                    verifier = coalesce(verifier, :upgrade),
+                    quota_day = current_date,
+                    quota_writes = CASE WHEN quota_day = current_date THEN quota_writes ELSE 0 END + 1,
+                    quota_bytes = CASE WHEN quota_day = current_date THEN quota_bytes ELSE 0 END + :bytes
                 WHERE id = :user_id AND (verifier = :verifier OR verifier IS NULL AND hashed_password = :legacy_hash)
-                RETURNING id
+                RETURNING id, quota_bytes
             ), stored AS (
                 INSERT INTO shared_items (id, user_id, timestamp, expiry, encrypted_payload, encryption_iv)
-                SELECT :item_id, author.id, now(), :expiry, :ciphertext, :iv FROM author
+                SELECT :item_id, author.id, now(), least(:expiry, now() + interval '400 days'), :ciphertext, :iv
+                FROM author
+                WHERE quota_bytes <= :bytes_per_day
+                    AND (SELECT count(*) FROM (SELECT FROM shared_items WHERE user_id = :user_id LIMIT :most_items)
+                         AS others) < :most_items
+                RETURNING true
             )
             SELECT author.id IS NOT NULL,
                    coalesce(verifier = :verifier, hashed_password = :legacy_hash),
-                   CASE WHEN verifier IS NULL THEN salt END
+                   CASE WHEN verifier IS NULL THEN salt END,
+                   EXISTS (SELECT FROM stored)
             FROM users LEFT JOIN author ON author.id = users.id
             WHERE users.id = :user_id
             """,
@@ -48,9 +61,13 @@ def create(db: Database, credentials: Credentials, item: SharedItem) -> str:
             expiry=item.expiry,
             ciphertext=item.ciphertext,
             iv=item.iv,
+            bytes=len(item.ciphertext),
+            most_items=quota.shared_items,
+            bytes_per_day=quota.bytes_per_day,
         )
     except UnknownUser:
         raise WrongPassword from None
+    quotas.refuse_unless_stored(stored, "shared_items")
     return item_id
 
 

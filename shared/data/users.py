@@ -5,12 +5,13 @@ from uuid import UUID, uuid4
 
 from shared.credentials import Credentials
 from shared.cuids import new_cuid
-from shared.data import authenticated
+from shared.data import authenticated, quotas
 from shared.data.pool import Database
 from shared.errors import UnknownUser
 from shared.passwords import LegacyHash, fast_verifier, new_legacy_hash, new_password
-from shared.settings import password_settings
+from shared.settings import password_settings, quota_settings
 
+UNUSED_DAYS = 90
 PICTURES_BYTES, PLANS_BYTES = 8 * 1024 * 1024, 10 * 1024 * 1024  # of one batch; a function may answer 32 MB
 _NOT_FOR_THE_ORIGINAL = LegacyHash("", b"")
 
@@ -40,19 +41,34 @@ class Profile:
     rsa_public_key: bytes
 
 
-def create(db: Database) -> NewUser:
-    """Create an account with a new id, lookup and password. Raises Overloaded where the original's hash is wanted."""
+def create(db: Database, *, address: str | None) -> NewUser:
+    """Create an account with a new id, lookup and password.
+
+    `address` is the client's, None if it is nobody's; of it only a digest is kept, until the day is over. Raises
+    QuotaExceeded, and Overloaded where the original's hash is wanted.
+    """
     new = NewUser(uuid4(), new_cuid(), new_password())
     legacy = new_legacy_hash(new.password) if password_settings().legacy_hash else _NOT_FOR_THE_ORIGINAL
-    db.rows(
+    created = db.row(
         """
+        WITH counted AS (
+            INSERT INTO source_counts AS known (source, hour, accounts)
+            SELECT source, date_trunc('hour', now()), 1 FROM source_of(:address) AS source WHERE source IS NOT NULL
+            ON CONFLICT (source, hour) DO UPDATE SET accounts = known.accounts + 1
+            RETURNING accounts
+        )
         INSERT INTO users (id, user_lookup, hashed_password, salt, verifier, last_accessed, created,
                            encryption_iv, rsa_public_key)
-        VALUES (:user_id, :lookup, :hashed_password, :salt, :verifier, now(), now(), '', '')
+        SELECT :user_id, :lookup, :hashed_password, :salt, :verifier, now(), now(), '', ''
+        WHERE NOT EXISTS (SELECT FROM counted WHERE accounts > :most_accounts)
+        RETURNING true
         """,
         user_id=new.user_id, lookup=new.lookup, hashed_password=legacy.hashed_password, salt=legacy.salt,
-        verifier=fast_verifier(new.user_id, new.password),
+        verifier=fast_verifier(new.user_id, new.password), address=address,
+        most_accounts=quota_settings().accounts_per_hour,
     )  # fmt: skip
+    if created is None:
+        quotas.refuse("accounts_per_hour")
     return new
 
 
@@ -120,25 +136,33 @@ def list_by_ids(db: Database, user_ids: list[UUID]) -> str:
 
 
 def put(db: Database, credentials: Credentials, profile: Profile) -> None:
-    """Replace the whole profile. Safe to repeat. Raises UnknownUser, WrongPassword."""
-    authenticated.run(
+    """Replace the whole profile. Safe to repeat. Raises UnknownUser, WrongPassword, QuotaExceeded."""
+    parts = (profile.encrypted_current_plan, profile.encrypted_profile_picture, profile.encrypted_name)
+    stored = authenticated.run(
         db,
         """
         WITH account AS (
             UPDATE users SET
-                encrypted_current_plan = :encrypted_current_plan,
-                encrypted_profile_picture = :encrypted_profile_picture,
-                encrypted_name = :encrypted_name,
-                encryption_iv = :encryption_iv,
-                rsa_public_key = :rsa_public_key,
+                (encrypted_current_plan, encrypted_profile_picture, encrypted_name, encryption_iv, rsa_public_key) = (
+                    SELECT plan, picture, name, iv, public_key FROM (VALUES
+                        (true, CAST(:encrypted_current_plan AS bytea), CAST(:encrypted_profile_picture AS bytea),
+                         CAST(:encrypted_name AS bytea), CAST(:encryption_iv AS bytea), CAST(:rsa_public_key AS bytea)),
+                        (false, encrypted_current_plan, encrypted_profile_picture, encrypted_name, encryption_iv,
+                         rsa_public_key)) AS profile (fits, plan, picture, name, iv, public_key)
+                    WHERE fits = (CASE WHEN quota_day = current_date THEN quota_bytes ELSE 0 END + :bytes
+                                  <= :bytes_per_day)),
                 last_accessed = now(),
-                verifier = coalesce(verifier, :upgrade)
+                verifier = coalesce(verifier, :upgrade),
+                quota_day = current_date,
+                quota_writes = CASE WHEN quota_day = current_date THEN quota_writes ELSE 0 END + 1,
+                quota_bytes = CASE WHEN quota_day = current_date THEN quota_bytes ELSE 0 END + :bytes
             WHERE id = :user_id AND (verifier = :verifier OR verifier IS NULL AND hashed_password = :legacy_hash)
-            RETURNING id
+            RETURNING id, quota_bytes
         )
         SELECT account.id IS NOT NULL,
                coalesce(verifier = :verifier, hashed_password = :legacy_hash),
-               CASE WHEN verifier IS NULL THEN salt END
+               CASE WHEN verifier IS NULL THEN salt END,
+               account.quota_bytes <= :bytes_per_day
         FROM users LEFT JOIN account ON account.id = users.id
         WHERE users.id = :user_id
         """,
@@ -149,7 +173,10 @@ def put(db: Database, credentials: Credentials, profile: Profile) -> None:
         encrypted_name=profile.encrypted_name,
         encryption_iv=profile.encryption_iv,
         rsa_public_key=profile.rsa_public_key,
+        bytes=sum(len(part) for part in parts if part is not None),
+        bytes_per_day=quota_settings().bytes_per_day,
     )
+    quotas.refuse_unless_stored(stored, "bytes_per_day")
 
 
 def delete(db: Database, credentials: Credentials) -> None:
@@ -172,4 +199,50 @@ def delete(db: Database, credentials: Credentials) -> None:
         WHERE users.id = :user_id
         """,
         credentials,
+    )
+
+
+def count_unused(db: Database) -> int:
+    """Return how many accounts have never stored anything and were not used for 90 days."""
+    return db.count(
+        """
+        WITH old AS MATERIALIZED (  -- found first: else where statistics say that tables are empty all are joined
+            SELECT id FROM users
+            WHERE rsa_public_key = '' AND created < now() - make_interval(days => :unused_days)
+                AND last_accessed < now() - make_interval(days => :unused_days)
+                AND num_nonnulls(encrypted_name, encrypted_current_plan, encrypted_profile_picture) = 0
+        )
+        SELECT count(*) FROM old
+        WHERE NOT EXISTS (SELECT FROM user_events WHERE user_id = old.id)
+            AND NOT EXISTS (SELECT FROM user_follow_secrets WHERE user_id = old.id)
+            AND NOT EXISTS (SELECT FROM user_inbox_items WHERE user_id = old.id)
+            AND NOT EXISTS (SELECT FROM shared_items WHERE user_id = old.id)
+        """,
+        unused_days=UNUSED_DAYS,
+    )
+
+
+def delete_unused(db: Database, limit: int) -> int:
+    """Delete accounts that `count_unused` counts, the oldest first, and return how many. Waits for nobody.
+
+    One that is used meanwhile has another `last_accessed` when its row is locked, and stays.
+    """
+    return len(
+        db.rows(
+            """
+            DELETE FROM users WHERE id = ANY(ARRAY(
+                SELECT id FROM users
+                WHERE rsa_public_key = '' AND created < now() - make_interval(days => :unused_days)
+                    AND last_accessed < now() - make_interval(days => :unused_days)
+                    AND num_nonnulls(encrypted_name, encrypted_current_plan, encrypted_profile_picture) = 0
+                    AND NOT EXISTS (SELECT FROM user_events WHERE user_id = users.id)
+                    AND NOT EXISTS (SELECT FROM user_follow_secrets WHERE user_id = users.id)
+                    AND NOT EXISTS (SELECT FROM user_inbox_items WHERE user_id = users.id)
+                    AND NOT EXISTS (SELECT FROM shared_items WHERE user_id = users.id)
+                ORDER BY created LIMIT :limit FOR UPDATE SKIP LOCKED))
+            RETURNING true
+            """,
+            unused_days=UNUSED_DAYS,
+            limit=limit,
+        )
     )

@@ -36,6 +36,7 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
     errors.UnsupportedEncoding: (415, "unsupported-encoding", "Bodies must not be compressed.", {}),
     errors.ModelRefused: (422, "model-refused", "The planner declines the request.", {}),
     errors.InboxFull: (429, "inbox-full", "The inbox is full.", RETRY_LATER),
+    errors.QuotaExceeded: (429, "quota-exceeded", "There is no more room for this account or address.", RETRY_LATER),
     errors.RateLimited: (429, "rate-limited", "There were too many requests.", {}),
     errors.DatabaseUnavailable: (
         503, "database-unavailable", "The service cannot reach its data.", RETRY_SOON,

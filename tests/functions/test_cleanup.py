@@ -17,7 +17,16 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 SETTINGS = CleanupSettings(event_retention_days=30, seconds=240, job="", scheduler_endpoint="")
-NAMES = {"user_events", "shared_items", "rate_limits", "chats", "metric_minutes", "metric_hours"}
+NAMES = {
+    "user_events",
+    "shared_items",
+    "rate_limits",
+    "unused_accounts",
+    "sources",
+    "chats",
+    "metric_minutes",
+    "metric_hours",
+}
 
 
 @pytest.fixture

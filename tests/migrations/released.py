@@ -47,6 +47,11 @@ ROWS = {
         INSERT INTO cleanup_runs (started, finished, dry_run, deleted, remaining)
             VALUES ('2025-06-01', '2025-06-01', false, '{}', false)
         """,
+    "0009": """
+        INSERT INTO source_keys VALUES ('2025-06-01', '\\x0102');
+        INSERT INTO source_counts SELECT source_of('192.0.2.1'), '2025-06-01', 3;
+        UPDATE user_inbox_items SET source = '\\x01'
+        """,
 }
 
 

@@ -151,7 +151,7 @@ def test_head_is_the_newest_version():
 def test_an_empty_database_is_built(empty):
     assert migrations.upgrade(empty) == (None, HEAD)
     db = database(empty)
-    new = users.create(db)
+    new = users.create(db, address=None)
     events.put(db, Credentials(new.user_id, new.password), event())
     assert schema(db)["invalid"] == []
 
@@ -209,7 +209,7 @@ def test_messages_from_before_come_first(filled):
     migrations.upgrade(filled)
     db, account = database(filled), accounts()[0]
     old = {str(row[0]) for row in db.rows("SELECT id FROM user_inbox_items WHERE user_id = :id", id=account.id)}
-    inboxes.put(db, recipient_id=account.id, chunks=[b"new"])
+    inboxes.put(db, recipient_id=account.id, chunks=[b"new"], address=None)
     original.insert_message(db, account, [b"newer, by the original"])
     numbers = db.rows(
         "SELECT id, seq FROM user_inbox_items WHERE user_id = :id ORDER BY seq NULLS FIRST", id=account.id

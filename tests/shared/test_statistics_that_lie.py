@@ -22,6 +22,7 @@ from shared.data import (
     follow_secrets,
     inboxes,
     metric_buckets,
+    quotas,
     rate_limits,
     readiness,
     shared_items,
@@ -37,7 +38,11 @@ TIMES, BESIDES = 3, 500  # a plan may do so many times the work, and so many row
 HERO_CREDENTIALS = Credentials(HERO, PASSWORD)
 MINE = {"credentials": HERO_CREDENTIALS}
 CALLS: dict[Any, list[dict[str, Any]]] = {
-    users.create: [{}],
+    users.create: [{"address": "192.0.2.1"}],
+    users.count_unused: [{}],
+    users.delete_unused: [{"limit": 500}],
+    quotas.count_old_sources: [{}],
+    quotas.delete_old_sources: [{"limit": 500}],
     users.get: [{"user_id": HERO}, {"lookup": "hero"}],
     users.list_by_ids: [{"user_ids": OTHERS[:200]}],
     users.put: [MINE | {"profile": users.Profile(b"p", None, b"n", b"i", b"k")}],
@@ -50,7 +55,7 @@ CALLS: dict[Any, list[dict[str, Any]]] = {
     events.delete_expired: [{"retention": ALL, "limit": 500}],
     follow_secrets.put: [MINE | {"secret": "a new one"}],
     follow_secrets.delete: [MINE | {"secret": "7"}],
-    inboxes.put: [{"recipient_id": OTHERS[0], "chunks": [b"c"]}],
+    inboxes.put: [{"recipient_id": OTHERS[0], "chunks": [b"c"], "address": "192.0.2.1"}],
     inboxes.take: [MINE],
     shared_items.create: [MINE | {"item": shared_items.SharedItem(b"c", b"i", DAY)}],
     shared_items.get: [{"item_id": "item7"}],

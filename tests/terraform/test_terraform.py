@@ -315,7 +315,7 @@ def test_each_row_of_the_table_is_an_alert(production):
         assert threshold["threshold_value"] == level.alert / (100 if level.unit == "%" else 1)
         assert threshold["duration"] == f"{level.alert_seconds}s"
         assert threshold["comparison"] == ("COMPARISON_LT" if level.higher_is_better else "COMPARISON_GT")
-    assert len(policies) == len(SERVICE_LEVELS) + 1
+    assert len(policies) == len(SERVICE_LEVELS) + 2
 
 
 def test_only_failing_health_checks_wake_somebody_up(production):
