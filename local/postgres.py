@@ -36,6 +36,8 @@ DATABASE = "liftlog_user_data"
 ROLE = "liftlog_backend"
 SOCKET_NAME = ".s.PGSQL.5432"
 VOLATILE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+LEAST_LOG_MIB, MIN_LOG_MIB, DEFAULT_LOG_MIB = 32, 80, 1024  # two segments; PostgreSQL's min_ and max_wal_size
+LOG_PART = 32  # of the disk, at most
 LONGEST_SOCKET_PATH = 107  # bytes, of Linux's sun_path without its NUL; other systems have a little less
 START_SECONDS = 60.0
 STOP_SECONDS = 3.0
@@ -64,6 +66,7 @@ class EmbeddedPostgres:
         self._binaries = binaries
         self._durable = durable
         self._settings = ["listen_addresses=", f"max_connections={max_connections}", *([] if durable else VOLATILE)]
+        self._data_dir = data_dir
         self._cluster = data_dir / "postgres"
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
@@ -87,6 +90,12 @@ class EmbeddedPostgres:
         """Return the URL of one of the server's databases."""
         return f"postgresql://{ROLE}@/{database}?host={self._sockets}"
 
+    @property
+    def log_mib(self) -> int:
+        """The size that the write-ahead log may have, in MiB: PostgreSQL's default, on a small disk a part of it."""
+        part = shutil.disk_usage(self._data_dir).total // LOG_PART // 2**20
+        return max(LEAST_LOG_MIB, min(DEFAULT_LOG_MIB, part))
+
     def start(self) -> None:
         """Start the server, after making or recovering its files, and wait until it answers.
 
@@ -105,7 +114,8 @@ class EmbeddedPostgres:
             missing_ok=True
         )  # names a dead server, as we hold the data folder
         with self._log_path.open("ab") as log:
-            settings = [word for setting in self._settings for word in ("-c", setting)]
+            wal = (f"max_wal_size={self.log_mib}MB", f"min_wal_size={min(self.log_mib, MIN_LOG_MIB)}MB")
+            settings = [word for setting in (*self._settings, *wal) for word in ("-c", setting)]
             self._process = self._spawn(
                 "postgres", "-D", str(self._cluster), "-k", str(self._sockets), *settings, log=log
             )

@@ -31,6 +31,7 @@ from shared.settings import chat_settings, threads_with_chats
 
 GATEWAY = Path(__file__).parent.parent / "functions" / "gateway" / "main.py"
 START_SECONDS = 60.0
+CHECKPOINT_MIB = 32  # what a checkpoint, a deletion and the metrics may need beside the log
 STOP_SECONDS = 4.0  # for requests under way; the database then takes up to 3 s more
 
 
@@ -45,17 +46,25 @@ def _serve(settings: LocalSettings, started: ExitStack) -> None:
     wait_for_port(settings)
     url, postgres = start_database(settings, started)
     secrets = local_secrets(settings)
-    gateway = _start_gateway(settings, url, secrets)
+    gateway = _start_gateway(settings, url, secrets | _disk(settings, postgres))
     started.callback(processes.end, gateway, STOP_SECONDS)
     _wait_for_answer(settings, gateway)
     print(f"LiftLog answers on {base_url(settings)} (Ctrl-C ends it)", flush=True)
     _watch(gateway, postgres, Cleaner(base_url(settings), secrets["LOCAL_OPERATOR_TOKEN"]))
 
 
-def _start_gateway(settings: LocalSettings, database_url: str, secrets: dict[str, str]) -> subprocess.Popen[bytes]:
+def _disk(settings: LocalSettings, postgres: EmbeddedPostgres | None) -> dict[str, str]:
+    """Return how the gateway finds out that the embedded database's disk is nearly full."""
+    if postgres is None:
+        return {}
+    reserve = os.environ.get("STORAGE_RESERVE_MIB") or str(postgres.log_mib + CHECKPOINT_MIB)
+    return {"STORAGE_FOLDER": str(settings.data_dir), "STORAGE_RESERVE_MIB": reserve}
+
+
+def _start_gateway(settings: LocalSettings, database_url: str, further: dict[str, str]) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
-        **secrets,
+        **further,
         "DATABASE_URL": database_url,
         "ENVIRONMENT": os.environ.get("ENVIRONMENT", "local"),
     }

@@ -61,6 +61,10 @@ class InboxFull(ServiceError):
     """As many messages wait in the inbox as it may hold."""
 
 
+class StorageFull(ServiceError):
+    """There is no more room on the database's disk. What is stored can be read and deleted."""
+
+
 class QuotaExceeded(ServiceError):
     """The account, or the address, has stored as much as it may; the message is the name of the quota."""
 

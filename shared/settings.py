@@ -191,6 +191,26 @@ def quota_settings() -> QuotaSettings:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """The disk that the database is on, where it is this machine's. `make serve` sets both.
+
+    STORAGE_FOLDER               a folder on it; default none: the database is elsewhere
+    STORAGE_RESERVE_MIB          room that is kept free for the database itself, in MiB; default 1056
+    """
+
+    folder: str
+    reserve_bytes: int
+
+
+@cache
+def storage_settings() -> StorageSettings:
+    """Read where the database's disk is. Raises InvalidSetting."""
+    return StorageSettings(
+        _text("STORAGE_FOLDER"), int(_number("STORAGE_RESERVE_MIB", 1056, 1, 1_000_000)) * 1024 * 1024
+    )
+
+
 @cache
 def trusted_proxies() -> tuple[IPv4Network | IPv6Network, ...]:
     """Read whose word about a client's address is believed. Raises InvalidSetting."""

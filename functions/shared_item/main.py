@@ -19,7 +19,7 @@ from shared.http import Family, JsonText
 family = Family("shared_item")
 
 
-@family.route("POST", "/shareditem", body=CreateSharedItem, answer=CreatedSharedItem)
+@family.route("POST", "/shareditem", body=CreateSharedItem, answer=CreatedSharedItem, stores=True)
 def create_shared_item(
     *, user_id: UUID, password: str, encrypted_payload: dict[str, Any], expiry: datetime
 ) -> dict[str, str]:

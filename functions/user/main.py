@@ -23,7 +23,7 @@ from shared.http.formats import parse_uuid
 family = Family("user")
 
 
-@family.route("POST", "/user/create", body=CreateUser, answer=CreatedUser)
+@family.route("POST", "/user/create", body=CreateUser, answer=CreatedUser, stores=True)
 def create_user() -> users.NewUser:
     return users.create(database(), address=client_address(request))
 

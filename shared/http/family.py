@@ -50,11 +50,13 @@ class Family:
         body: type[WireSchema] | None = None,
         answer: type[WireSchema] | None = None,
         credentials: bool = False,
+        stores: bool | None = None,
     ) -> Callable[[Handler], Handler]:
         """Register a handler. Its arguments are the body's fields and the names in braces in the path.
 
         A guard is asked before the body is read; what it returns is the handler's argument `subscriber`.
-        `credentials`: browsers send theirs along, and want to be told that they may.
+        `credentials`: browsers send theirs along, and want to be told that they may. `stores`: it is refused where the
+        database's disk is full; default: what is PUT does.
         """
         body_schema = body() if body else None
         needed = body_schema.max_json_bytes() if body_schema else 0
@@ -72,6 +74,7 @@ class Family:
                     answer=answer() if answer else None,
                     max_body_bytes=min(needed + SLACK_BYTES, LARGEST_BODY_BYTES),
                     credentials=credentials,
+                    stores=method == "PUT" if stores is None else stores,
                 )
             )
             return handler

@@ -45,6 +45,7 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
     errors.InvalidSetting: (503, "not-configured", "The service is not configured.", RETRY_SOON),
     errors.ProviderUnavailable: (503, "provider-unavailable", "A service that is needed does not answer.", RETRY_SOON),
     errors.ChatsFull: (503, "chats-full", "There are too many chats.", RETRY_SOON),
+    errors.StorageFull: (503, "storage-full", "There is no room to store more.", RETRY_LATER),
     errors.Misrouted: (503, "misrouted", "The request has come to the wrong place.", RETRY_SOON),
     errors.Overloaded: (503, "overloaded", "The service is busy.", RETRY_SOON),
 }  # fmt: skip

@@ -8,8 +8,15 @@ from typing import Any
 import flask
 from flask import Response
 
-from shared import operators
-from shared.errors import DatabaseUnavailable, InvalidRequest, MethodNotAllowed, Misrouted, UnknownPath
+from shared import operators, storage
+from shared.errors import (
+    DatabaseUnavailable,
+    InvalidRequest,
+    MethodNotAllowed,
+    Misrouted,
+    StorageFull,
+    UnknownPath,
+)
 from shared.http.browsers import refuse_foreign_pages
 from shared.http.responses import JsonText, json_response
 from shared.http.schema import WireSchema
@@ -50,6 +57,7 @@ class Route:
     answer: WireSchema | None
     max_body_bytes: int
     credentials: bool
+    stores: bool  # more than it may replace or delete
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -59,10 +67,16 @@ class Route:
         """Tell whether the route is for operators."""
         return self.guard is operators.authorize
 
-    def run(self, call: Call, path_arguments: dict[str, str]) -> Response:
-        """Ask the guard, check the request's body, run the handler, and return its answer."""
+    def _refuse_if_closed(self) -> None:
+        """Raises what keeps this route from being asked now, whoever asks."""
         if not self.is_probe and maintenance_settings().refuses:
             raise DatabaseUnavailable("MAINTENANCE is true")
+        if self.stores and storage.is_full():
+            raise StorageFull
+
+    def run(self, call: Call, path_arguments: dict[str, str]) -> Response:
+        """Ask the guard, check the request's body, run the handler, and return its answer."""
+        self._refuse_if_closed()
         arguments: dict[str, Any] = dict(path_arguments)
         if self.is_private:
             refuse_foreign_pages(flask.request)
