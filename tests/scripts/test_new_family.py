@@ -64,7 +64,7 @@ def test_it_needs_few_lines_of_wiring(root):
 def test_tests_ask_for_the_rest(root):
     here = "not PostgreSQL and not alone and not topology and not code_compiles"
     asked = run(
-        root, "pytest", "-p", "no:xdist", "-k", here, "tests/functions/test_training_template.py",
+        root, "pytest", "-n", "0", "-k", here, "tests/functions/test_training_template.py",
         "tests/functions/test_way_in.py::test_the_apps_paths_are_those_of_the_manifest",
         "tests/functions/test_manifest.py", "tests/test_documents.py", "tests/test_house_rules.py",
         "tests/test_rooms.py", "tests/test_dead_names.py",
