@@ -11,12 +11,14 @@ def is_valid(call, user, secret):
 
 
 def test_a_secret_is_valid_until_it_is_taken_back(call, new_user):
-    user, secret = new_user(), str(uuid4())
+    user, secret, other = new_user(), str(uuid4()), str(uuid4())
     assert not is_valid(call, user, secret)
-    assert call("PUT", "/follow-secret", user.secret(secret)).status_code == 200
+    for each in (secret, other):
+        assert call("PUT", "/follow-secret", user.secret(each)).status_code == 200
     assert is_valid(call, user, secret)
     assert call("POST", "/follow-secret/delete", user.secret(secret)).status_code == 200
     assert not is_valid(call, user, secret)
+    assert is_valid(call, user, other)
 
 
 def test_putting_a_secret_twice_is_one_secret_and_deleting_an_absent_one_is_fine(call, new_user):

@@ -1,5 +1,6 @@
 """Inboxes over HTTP."""
 
+from base64 import b64decode
 from uuid import UUID
 
 from tests.users import base64
@@ -31,6 +32,19 @@ def test_messages_come_once_in_the_order_in_which_they_were_left(call, new_user)
     assert take(call, user) == []
 
 
+def test_messages_come_by_their_number_wherever_they_lie_and_those_of_the_original_first(call, new_user):
+    user = new_user()
+    call.db.rows(
+        """
+        INSERT INTO user_inbox_items (id, user_id, encrypted_message, seq)
+        SELECT gen_random_uuid(), :user_id, ARRAY[CAST(CAST(seq AS text) AS bytea)], nullif(seq, 0)
+        FROM generate_series(500, 0, -1) AS seq
+        """,
+        user_id=UUID(user.id),
+    )
+    assert [int(b64decode(message[0])) for message in take(call, user)] == list(range(501))
+
+
 def test_a_message_has_an_id_and_its_chunks(call, new_user):
     user = new_user()
     call("PUT", "/inbox", user.message(base64(256)))
@@ -49,7 +63,7 @@ def test_a_full_inbox_refuses_with_429_and_takes_again_when_it_was_read(call, ne
     assert call("PUT", "/inbox", user.message("")).status_code == 200
     refused = call("PUT", "/inbox", user.message(""))
     assert refused.status_code == 429
-    assert int(refused.headers["Retry-After"]) > 0
+    assert int(refused.headers["Retry-After"]) == 3600  # it is read when its owner opens the app
     assert len(take(call, user)) == 1000
     assert call("PUT", "/inbox", user.message("")).status_code == 200
 
@@ -57,7 +71,12 @@ def test_a_full_inbox_refuses_with_429_and_takes_again_when_it_was_read(call, ne
 def test_a_heavy_inbox_comes_in_parts_of_20_mib(call, new_user):
     user = new_user()
     leave(call, user, 800, [bytes(1024)] * 20)
+    of_the_original = "UPDATE user_inbox_items SET seq = NULL WHERE user_id = :id AND seq % 2 = 0"
+    call.db.rows(of_the_original, id=UUID(user.id))
+    oldest_first = "SELECT id FROM user_inbox_items WHERE user_id = :id ORDER BY seq NULLS FIRST, id"
+    order = [str(row[0]) for row in call.db.rows(oldest_first, id=UUID(user.id))]
     first = call("POST", "/inbox", user.credentials())
+    assert [message["id"] for message in first.json["inboxMessages"]] == order[: len(first.json["inboxMessages"])]
     assert len(first.content) <= 20 * 1024 * 1024
     rest = take(call, user)
     assert rest

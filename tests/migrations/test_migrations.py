@@ -1,10 +1,12 @@
 """Migrations: from nothing, from the original's database, back again, beside writers and beside each other."""
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -211,11 +213,9 @@ def test_messages_from_before_come_first(filled):
     old = {str(row[0]) for row in db.rows("SELECT id FROM user_inbox_items WHERE user_id = :id", id=account.id)}
     inboxes.put(db, recipient_id=account.id, chunks=[b"new"], address=None)
     original.insert_message(db, account, [b"newer, by the original"])
-    numbers = db.rows(
-        "SELECT id, seq FROM user_inbox_items WHERE user_id = :id ORDER BY seq NULLS FIRST", id=account.id
-    )
-    assert {str(message) for message, _ in numbers[:2]} == old
-    assert [seq for _, seq in numbers] == [None, None, 1, 2]
+    taken = json.loads(inboxes.take(db, Credentials(account.id, account.password)))
+    assert {message["id"] for message in taken[:2]} == old
+    assert [b64decode(message["encryptedMessage"][0]) for message in taken[2:]] == [b"new", b"newer, by the original"]
 
 
 # back again

@@ -144,8 +144,10 @@ def test_no_database_is_unavailable():
         closed.bind(("127.0.0.1", 0))
         url = f"postgresql://u@127.0.0.1:{closed.getsockname()[1]}/d"
     for wrong in (url, "postgresql://u@/d?host=/nowhere"):
-        with pytest.raises(DatabaseUnavailable):
-            Database(wrong, 1, 1).row("SELECT 1")
+        pool = Database(wrong, 1, 0.2)
+        for _ in range(2):  # a failure costs no place
+            with pytest.raises(DatabaseUnavailable, match="cannot connect"):
+                pool.row("SELECT 1")
 
 
 def test_a_missing_database_or_table_is_unavailable_not_unknown(database_url):
@@ -157,6 +159,7 @@ def test_a_missing_database_or_table_is_unavailable_not_unknown(database_url):
 def test_every_connection_has_tcp_nodelay_and_limits(proxy):
     connection = Connection(proxy.url)
     assert connection._native._usock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert connection._native._usock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     assert connection.run("SELECT current_setting('statement_timeout')", {}) == [["15s"]]
     assert connection.run("SELECT current_setting('lock_timeout')", {}) == [["5s"]]
     with pytest.raises(DatabaseError):
