@@ -176,6 +176,7 @@ def test_a_link_that_the_model_made_up_is_left_out(ask, model_server):
         ("weightRange", "150-160 lbs", 200), ("weightRange", "70", 400), ("weightRange", "x" * 46 + "70-80", 400),
         ("age", 12, 200), ("age", 149, 200), ("age", 11, 400), ("age", 150, 400), ("age", 30.5, 400),
         ("age", "30", 400), ("age", 30.0, 200),
+        ("daysPerWeek", True, 400),
         ("daysPerWeek", 1, 200), ("daysPerWeek", 7, 200), ("daysPerWeek", 0, 400), ("daysPerWeek", 8, 400),
         ("goals", ["abc"] * 9, 200), ("goals", ["x" * 30], 200), ("goals", [], 400), ("goals", ["abc"] * 10, 400),
         ("useImperialUnits", 1, 400), ("useImperialUnits", True, 200),

@@ -9,6 +9,7 @@ import psutil
 import pytest
 import requests
 
+from functions.follow_secret import main as follow_secret
 from tests.users import base64
 
 MIB = 1024 * 1024
@@ -26,17 +27,23 @@ def refuse(answer, *fields):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"null", b"[]", b"1", b'"text"', b"{", b"{}{}", b"{'a':1}", b'{"a":1,}', b'{"a":NaN}', b'{"a":Infinity}',
+        b"[]", b"1", b'"text"', b"{", b"{}{}", b"{'a':1}", b'{"a":1,}', b'{"a":NaN}', b'{"a":Infinity}',
         b'{"a":-Infinity}', b'{"a":1e999}', b'{"a":-1e999}', b'{"a":' + b"9" * 400 + b"}",
         b'{"a":' + b"9" * 5000 + b"}",
         b'{"a":1,"a":2}', b'{"x":{"a":1,"a":2}}', b'{"a":"\\ud800"}', b'{"\\udfff":1}', b'{"a":"\xff"}',
         b"\xef\xbb\xbf{}",
-        b"{" + b'"a":[' * 1 + b"[" * 5_000 + b"]" * 5_000 + b"]}", b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+        b"{" + b'"a":[' * 1 + b"[" * 5_000 + b"]" * 5_000 + b"]}", b'{"a":' * 2_500 + b"1" + b"}" * 2_500,
         '{"a":1}'.encode("utf-16"), b'{"a":"\x01"}',
     ],
 )  # fmt: skip
 def test_what_is_no_strict_json_object_is_400(call, body):
-    refuse(call("PUT", "/inbox", body))
+    """Also where nothing is missing: this route takes any object."""
+    refuse(call("POST", "/user/create", body))
+
+
+@pytest.mark.parametrize("body", [b"", b"null"])
+def test_no_body_is_an_object_without_fields(call, body):
+    refuse(call("PUT", "/inbox", body), "toUserId", "encryptedMessage")
 
 
 @pytest.mark.parametrize("value", [None, 1, True, [], {}, "", "not-a-uuid", "{00000000-0000-4000-8000-000000000001}",
@@ -140,7 +147,21 @@ def test_a_body_without_an_encoding_is_read(call, new_user, encoding):
 
 def test_a_compressed_body_is_415(call, new_user):
     body = gzip.compress(json.dumps(new_user().credentials()).encode())
-    assert call("POST", "/inbox", body, headers={"Content-Encoding": "gzip"}).status_code == 415
+    refused = call("POST", "/inbox", body, headers={"Content-Encoding": "gzip"})
+    assert refused.status_code == 415
+    if call.server("/inbox").url.startswith("http://127"):
+        assert refused.headers["Connection"] == "close"
+
+
+@pytest.mark.direct
+@pytest.mark.parametrize("has_length", [True, False])
+def test_the_largest_body_is_taken_and_a_larger_one_is_not(call, new_user, has_length):
+    (route,) = [route for route in follow_secret.family.routes() if route.method == "PUT"]
+    body = json.dumps(new_user().secret("s")).encode()
+    for size, status in ((route.max_body_bytes, 200), (route.max_body_bytes + 1, 413)):
+        padded = body + b" " * (size - len(body))
+        answer = call("PUT", "/follow-secret", padded if has_length else iter([padded]))
+        assert answer.status_code == status
 
 
 @pytest.mark.direct

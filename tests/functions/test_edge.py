@@ -14,6 +14,7 @@ ANY = {
 def test_everything_also_answers_below_v2_and_whatever_the_case(call, new_user):
     user = new_user()
     assert call("GET", f"/v2/user/{user.id}").json["id"] == user.id
+    assert call("GET", f"/V2/User/{user.lookup}").json["id"] == user.id
     assert call("PUT", "/v2/Event", user.event()).status_code == 200
     assert call("POST", "/INBOX", user.credentials()).status_code == 200
 
@@ -62,6 +63,7 @@ def test_the_envelope_does_the_same_as_the_request_it_holds(call, new_user):
     if call.alone:
         pytest.skip("the root path belongs to no family; test_each_family_alone_opens_envelopes sends it")
     assert call("POST", "/", {"route": f"GET /user/{user.id}"}).json["lookup"] == user.lookup
+    assert call("POST", "/", {"route": f"GET /user/%{ord(user.lookup[0]):x}{user.lookup[1:]}"}).json["id"] == user.id
     assert call("POST", "/", {"route": "PUT /v2/event", "body": user.event(), "headers": {}}).status_code == 200
     assert call("POST", "/", {"route": "put /event", "body": user.event(userId="x")}).status_code == 400
     assert call("POST", "/", {"route": "PUT /event"}).status_code == 400
@@ -108,6 +110,7 @@ def test_any_origin_may_ask_for_anything(call):
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Access-Control-Allow-Methods"] == "PUT"
     assert answer.headers["Access-Control-Allow-Headers"] == "x-a, b"
+    assert int(answer.headers["Access-Control-Max-Age"]) == 7200  # as long as browsers remember at most
 
 
 @pytest.mark.direct

@@ -7,19 +7,22 @@ import pty
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import requests
 
 from shared import logs
 from tests.databases import transaction
 from tests.log_filters import entry, select
 from tests.postgres_proxy import PostgresProxy
-from tests.servers import Caller, Servers
+from tests.servers import Caller, Server, Servers
 from tests.users import EPOCH, User
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
+CRASHES = Path(__file__).parent.parent / "crashes" / "main.py"
 SERVICE = "liftlog-python-backend-staging"
 
 
@@ -141,6 +144,21 @@ def test_a_bug_is_logged_with_its_place_and_without_its_message(tmp_path):
     assert "test_logs.py" in json.loads(line)["stack"]
     assert secret not in line
     assert secret not in logs.TextFormatter().format(record)
+
+
+def test_a_bug_is_a_500_that_says_nothing_of_it_and_one_line_that_does(database_url, tmp_path):
+    with (tmp_path / "stdout").open("wb") as stdout:
+        server = Server("crashing", source=CRASHES, stdout=stdout, DATABASE_URL=database_url, LOG_LEVEL="INFO")
+    answer = requests.get(f"{server.url}/crash", headers={"X-Request-Id": "mine", "X-Secret": "hush"}, timeout=30)
+    server.stop()
+    assert (answer.status_code, answer.headers["X-Request-Id"]) == (500, "mine")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["type"] == "urn:liftlog:problem:internal-error"
+    (line,) = (tmp_path / "stdout").read_text().splitlines()
+    event = json.loads(line)
+    assert (event["severity"], event["error_type"], event["request_id"]) == ("ERROR", "KeyError", "mine")
+    assert "crashes/main.py" in event["stack"]
+    assert "hush" not in line + answer.text
 
 
 @pytest.mark.parametrize("given", ["0af7651916cd43dd", "a/b:c.d-e_f", "x" * 128])

@@ -78,7 +78,11 @@ def test_a_restart_of_the_database_is_a_503_and_then_all_is_as_before(postgres):
 
 def test_an_empty_database_is_a_503(new_database):
     with Servers(new_database()) as servers:
-        assert_unavailable(Caller(servers, alone=False), UNKNOWN)
+        call = Caller(servers, alone=False)
+        assert_unavailable(call, UNKNOWN)
+        page = call("GET", "/")
+        assert page.status_code == 503
+        assert b"the database does not answer" in page.content
 
 
 @pytest.mark.parametrize("url", ["", "postgresql://nobody@/nothing?host=/nowhere"], ids=["not set", "leads nowhere"])

@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -47,7 +48,11 @@ def test_a_request_that_hangs_puts_the_end_off_only_so_long(server, output):
         hanging = executor.submit(requests.get, f"{server.url}/forever", timeout=WAIT_SECONDS)
         wait_for(lambda: "hangs" in lines(output))
         began = time.monotonic()
+        workers = psutil.Process(server.process.pid).children()
         server.process.terminate()
+        poll(lambda: "second" in lines(output))
+        for worker in workers:
+            worker.terminate()  # again, while it ends
         assert server.process.wait(WAIT_SECONDS) == 0
         assert 1 < time.monotonic() - began < GUNICORNS_OWN_SECONDS
         assert isinstance(hanging.exception(), requests.ConnectionError)

@@ -74,6 +74,13 @@ def test_only_passwords_of_the_generated_form_are_upgraded(call):
     assert call("POST", "/inbox", user.credentials()).status_code == 200
 
 
+def test_a_verifier_is_of_one_user_and_one_password():
+    users, secrets = [uuid4(), uuid4()], [passwords.new_password(), passwords.new_password()]
+    verifiers = {passwords.fast_verifier(user, secret) for user in users for secret in secrets}
+    assert len(verifiers) == 4
+    assert {len(verifier) for verifier in verifiers} == {32}
+
+
 @pytest.mark.parametrize(
     ("password", "generated"),
     [

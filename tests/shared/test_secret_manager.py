@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared import secret_manager
 from shared.errors import ProviderUnavailable
 from shared.secret_manager import SecretManager
 from tests.fake_google import FakeSecretManager
@@ -58,6 +59,19 @@ def test_the_last_good_value_is_kept_while_the_service_fails(api, manager, statu
     api.status = 200
     api.versions[NAME].append("second")
     wait_for(lambda: manager.get(NAME) == "second")
+
+
+def test_after_a_failure_it_is_asked_again_soon_however_long_a_value_lives(api, monkeypatch):
+    manager = SecretManager(FakeSecretManager.PROJECT, api.url, 3600)
+    manager.get(NAME)
+    (entry,) = manager._entries.values()
+    entry.fresh_until = 0.0  # an hour later
+    monkeypatch.setattr(secret_manager, "RETRY_SECONDS", 0.0)
+    api.status = 503
+    assert manager.get(NAME) == "first"
+    api.status = 200
+    api.versions[NAME].append("second")
+    assert manager.get(NAME) == "second"
 
 
 def test_the_last_good_value_is_kept_while_nobody_answers():
