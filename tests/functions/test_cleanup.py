@@ -198,6 +198,21 @@ def test_a_run_ends_before_its_time_out(own_db, author):
     assert sweep.run(work, limit=10**9, seconds=60).deleted == {"user_events": 4 * sweep.BATCH_ROWS}
 
 
+def test_batches_have_pauses_between_them_twice_as_long_as_they_took():
+    took = []
+
+    def delete(_limit):
+        start = time.monotonic()
+        while time.monotonic() < start + 0.02:
+            pass
+        took.append(time.monotonic() - start)
+        return sweep.BATCH_ROWS if len(took) < 5 else 0
+
+    start = time.monotonic()
+    sweep.run([sweep.Task("rows", lambda: 0, delete)], limit=10**9, seconds=60)
+    assert time.monotonic() - start >= sum(took) + 2 * sum(took[:4])
+
+
 def test_two_runs_at_once_share_the_work(own_db, own_url, author):
     count = 6 * sweep.BATCH_ROWS
     put_events(own_db, author, count, stored="-31 days", expiry="-1 second")

@@ -3,6 +3,7 @@
 import time
 from base64 import b64encode
 from datetime import timedelta
+from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
@@ -65,6 +66,25 @@ def test_a_killed_process_loses_what_it_counted_since_its_last_writing(own_url, 
     assert requests_total(own_db, "/user/{id_or_lookup}") in {10, 11}
 
 
+def test_requests_answered_after_sigterm_are_counted(own_url, own_db):
+    """What was counted before is written when SIGTERM comes, since the process may be killed; the rest at its end."""
+    server = Server("gateway", DATABASE_URL=own_url, METRICS_FLUSH_SECONDS="3600", ENVIRONMENT="local")
+    assert ask(server).status_code == 404
+    packet = b"{}"
+    late = HTTPConnection("127.0.0.1", server.port, timeout=WAIT_SECONDS)
+    late.putrequest("POST", "/user/create")
+    late.putheader("Content-Length", str(len(packet)))
+    late.endheaders(packet[:1])
+    assert ask(server, "/health").status_code == 200  # so the other one has been taken in, too
+    server.process.terminate()
+    wait_for(lambda: requests_total(own_db) == 1)
+    late.send(packet[1:])
+    assert late.getresponse().status == 200
+    late.close()
+    assert server.process.wait(WAIT_SECONDS) == 0
+    assert requests_total(own_db, "/user/create") == 1
+
+
 def test_requests_do_not_each_cost_a_statement(own_url, own_db):
     server = Server("gateway", DATABASE_URL=own_url, METRICS_FLUSH_SECONDS="3600", ENVIRONMENT="local")
     for _ in range(50):
@@ -93,6 +113,7 @@ def test_prometheus_reads_what_was_counted(own_url):
     assert all(before <= after for before, after in pairwise(buckets))
     assert {"liftlog_instances", "liftlog_database_connections", "liftlog_database_pool_in_use"} <= set(families)
     assert families["liftlog_process_memory_percent"].samples[0].value > 0
+    assert families["liftlog_http_requests_in_flight"].samples[0].value == 1  # this one
     assert user.id not in answer.text
     server.stop()
 
