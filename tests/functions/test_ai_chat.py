@@ -1,5 +1,6 @@
 """The chat hubs as apps meet them: the official SignalR client, over WebSockets and over long polling."""
 
+import hashlib
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -269,8 +270,17 @@ def test_a_connection_that_ends_takes_its_turn_with_it(driver, chat_server, mode
         model.script(Say("Listen"), Stall())
         chat.begin("SendMessage", "Hello", PLAN_VERSION)
         wait_for(lambda chat=chat: "Listen" in chat.texts)
+        chat.begin("SendMessage", "And", PLAN_VERSION)
+        assert chat.invoke("Nonsense") == "Method does not exist."  # so the one before has come
         chat.stop()
-        assert model.wait_for_request(number).disconnected.wait(WAIT_SECONDS), transport
+        assert model.wait_for_request(2 * number - 1).disconnected.wait(WAIT_SECONDS), transport
+        after = driver.connect(chat_server.url + V2, transport)
+        after.wait_for("connected")
+        model.script(Say("Bye"))
+        assert after.invoke("SendMessage", "Bye", PLAN_VERSION) is None
+        said = [request.body["messages"][-1]["content"] for request in model.requests]
+        assert said == ["Hello", "Bye"] * number  # what waited was asked of nobody
+        after.stop()
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -345,7 +355,7 @@ def test_without_a_subscription_no_connection(driver, chat_server, transport, to
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_day_has_so_many_turns(driver, new_chat_server, model, transport):
+def test_a_day_has_so_many_turns(driver, new_chat_server, model, transport, db):
     server = new_chat_server(CHAT_TURNS_PER_DAY="2", WEB_AUTH_API_KEY=f"key-{transport}")
     chat = driver.connect(server.url + V2, transport, token=f"Web key-{transport}")
     chat.wait_for("connected")
@@ -358,6 +368,11 @@ def test_a_day_has_so_many_turns(driver, new_chat_server, model, transport):
     assert "24 hours" in chat.texts[-1]
     assert len(model.requests) == 2
     chat.stop()
+    subscriber = hashlib.sha256(f"key-{transport}".encode()).hexdigest().upper()
+    assert db.count("SELECT count(*) FROM rate_limit_consumptions WHERE key = :key", key=f"chat:{subscriber}") == 1
+    assert (
+        db.count("SELECT count(*) FROM rate_limit_consumptions WHERE key = :key", key=subscriber) == 0
+    )  # of the REST routes
 
 
 def test_the_package_of_the_client_is_pinned():

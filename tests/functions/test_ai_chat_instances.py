@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 
@@ -252,6 +253,28 @@ def test_sigterm_ends_a_polled_turn_and_says_so_elsewhere(new_chat_server, other
     assert request.disconnected.wait(WAIT_SECONDS)
 
 
+def test_a_process_that_ends_takes_no_more_calls(new_chat_server, model, db):
+    """A call that was on its way when SIGTERM came: another process will take it."""
+    server = new_chat_server()
+    polling = Polling(server.url, V2).open()
+    packet = frame(SEND).encode()
+    late = HTTPConnection("127.0.0.1", server.port, timeout=WAIT_SECONDS)
+    late.putrequest("POST", polling.url.removeprefix(server.url))
+    late.putheader("Content-Length", str(len(packet)))
+    late.endheaders(packet[:1])
+    with ThreadPoolExecutor() as executor:
+        polls = polling.number(db)
+        waiting = executor.submit(polling.poll)
+        poll(lambda: polling.number(db) > polls)  # so the call before it has been taken in, too
+        server.process.terminate()
+        assert waiting.result().content == b""  # the end has begun
+    late.send(packet[1:])
+    assert late.getresponse().status == 503
+    late.close()
+    assert server.process.wait(WAIT_SECONDS) == 0
+    assert model.requests == []
+
+
 def test_an_idle_polled_chat_goes_on_at_another_process(new_chat_server, other_server, model, db):
     server = new_chat_server()
     here = Polling(server.url, V2).open()
@@ -351,6 +374,8 @@ def test_waiting_polls_share_a_connection_that_goes_with_the_last_one(new_chat_s
     url, db = own_database
     server = new_chat_server(DATABASE_URL=url, DB_POOL_SIZE="2")
     pollings = [Polling(server.url, V2).open() for _ in range(8)]
+    pollings[0].send(frame(SEND))
+    pollings[0].receive_until(type=3)  # who plays a turn listens, too
     with ThreadPoolExecutor() as executor:
         waiting = [executor.submit(polling.poll) for polling in pollings]
         wait_for(lambda: connections(db) == 3)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 import simple_websocket
+from wsproto.events import Ping
 
 from client.scripted_answers import Say
 from shared.signalr import tickets
@@ -452,6 +453,15 @@ def test_the_server_pings_and_gives_a_silent_client_up(hasty_server):
         assert [socket.receive(), socket.receive(), socket.receive()] == [PING] * 3
         assert socket.receive_until(type=7)["allowReconnect"] is True
         assert socket.has_closed()
+
+
+def test_a_ping_of_the_socket_is_answered(chat_server):
+    """Browsers and proxies send them, beside SignalR's own."""
+    with Socket(chat_server.url, V2) as socket:
+        socket.greet()
+        socket.client.pong_received = False
+        socket.client.sock.sendall(socket.client.ws.send(Ping(payload=b"are you there")))
+        poll(lambda: socket.client.pong_received)
 
 
 def test_a_client_that_says_nothing_at_all_is_given_up(hasty_server):

@@ -11,6 +11,7 @@ import pytest
 
 from client.model_server import ModelServer
 from client.scripted_answers import CallTool, Say
+from shared.ai import streams
 from shared.ai.breaker import Breaker, BreakerState, Counts
 from shared.ai.endpoint import MAX_OUTPUT_CHARACTERS
 from shared.ai.model import Model
@@ -203,6 +204,35 @@ def test_silence_has_an_end_and_ends_the_request(server, new_model, before):
     assert server.requests[0].disconnected.wait(WAIT_SECONDS)
     assert len(server.requests) == 1
     assert model.breaker.counts == Counts(failed=1)
+
+
+def test_a_whole_answer_has_its_time(server, new_model, monkeypatch):
+    """However steadily its pieces come."""
+    monkeypatch.setattr(streams, "WHOLE_ANSWER_SECONDS", 0.5)
+    server.script(Say("x" * 250, piece_characters=1, pause_seconds=0.02))
+    model = new_model()
+    with pytest.raises(ModelUnavailable, match="no answer in time"):
+        answer(model)
+    assert server.requests[0].disconnected.wait(SOON_SECONDS)
+    assert model.breaker.counts.failed == 1
+
+
+def test_without_a_thread_the_probe_is_given_back(server, new_model, monkeypatch):
+    breaker = Breaker(failures_to_open=1, pause_seconds=0)
+    failing = breaker.admit()
+    assert failing is not None
+    breaker.failed(failing)
+    model = new_model(breaker=breaker)
+
+    def no_thread(_self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as context:
+        context.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(ModelUnavailable, match="no thread"):
+            model.ask(QUESTION)
+    server.script(Say("Hi"))
+    assert answer(model)[-1] == End("stop")
 
 
 @pytest.mark.parametrize("before", [(), (Say("Let me think"),)], ids=["before the first byte", "between pieces"])

@@ -97,6 +97,11 @@ def test_only_what_is_whole_and_fits_is_shown(cut, whole, shown):
     assert POINT.show(cut, whole) == shown
 
 
+def test_of_an_array_no_more_is_shown_than_a_finished_one_may_have():
+    points = {"points": [{"x": number} for number in (1, 2, 3)]}
+    assert [point["x"] for point in LINE.show(points, points)["points"]] == [1, 2]
+
+
 def test_one_of_some_objects_is_shown_once_its_type_is_whole():
     circle = ObjectShape("Circle", {"type": ChoiceShape(("circle",)), "name": TextShape("name")})
     either = OneOfShape({"circle": circle})

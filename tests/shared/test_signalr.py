@@ -1,8 +1,10 @@
 """SignalR's protocol and tickets, apart from sockets and databases."""
 
 import json
+import threading
 from contextlib import ExitStack
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from shared.errors import ChatsFull, InvalidSetting, UnknownConnection
 from shared.settings import THREADS_BESIDE_CHATS
 from shared.signalr import protocol, tickets
-from shared.signalr.hubs import InvalidCall, Turn, bind
+from shared.signalr.hubs import Hub, InvalidCall, Turn, bind
 from shared.signalr.places import RESERVED, Places
 from shared.signalr.protocol import Invocation, ProtocolError, Splitter
 from shared.signalr.tickets import OPENS_FOR_SECONDS, Ticket
@@ -105,6 +107,22 @@ def test_arguments_are_bound_by_position_and_type(given, bound):
             bind(method, given)
     else:
         assert bind(method, given) == bound
+
+
+def test_a_fault_of_ours_ends_the_call_and_keeps_the_conversation():
+    hub = Hub("/hub")
+
+    @hub.turn("Break")
+    def break_down(_turn: Turn) -> list[dict[str, Any]]:
+        raise KeyError("a bug")
+
+    said = [{"role": "user", "content": "Hello"}]
+    turn = Turn("SUBSCRIBER", said, lambda _: None, threading.Event())
+    result = hub.run(Invocation("1", "Break", []), turn)
+    assert result.state == said
+    assert json.loads((result.completion or "")[:-1]) == {
+        "type": 3, "invocationId": "1", "error": "An error occurred on the server.",
+    }  # fmt: skip
 
 
 # tickets

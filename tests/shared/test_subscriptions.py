@@ -231,12 +231,32 @@ def test_a_store_that_says_nothing_is_given_up(stores, token, outcome, monkeypat
     assert outcome() == (store.lower(), "store_failed")
 
 
-def test_a_store_that_drips_is_given_up(configure, token, outcome, monkeypatch):
-    monkeypatch.setattr(asking, "ANSWER_TIMEOUT_SECONDS", -1.0)
-    with listening(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b" " * 100) as url:
+def yes():
+    """RevenueCat's yes, as bytes."""
+    items = [{"entitlement_id": ENTITLEMENT, "expires_at": None}]
+    body = json.dumps({"active_entitlements": {"items": items}}).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(8.0, "paid"), (-1.0, "store_failed")])
+def test_a_store_that_drips_is_given_up(configure, token, outcome, monkeypatch, seconds, verdict):
+    monkeypatch.setattr(asking, "ANSWER_TIMEOUT_SECONDS", seconds)
+    with listening(yes()) as url:
         configure(REVENUECAT_BASE_URL=url)
-        assert not lets_in(f"RevenueCat {token}")
-    assert outcome() == ("revenuecat", "store_failed")
+        assert lets_in(f"RevenueCat {token}") == (verdict == "paid")
+    assert outcome() == ("revenuecat", verdict)
+
+
+def test_a_store_leads_nowhere_else(configure, token, outcome):
+    """Only the store that is configured is believed, whatever it answers."""
+    with listening(yes()) as elsewhere:
+        found = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere}/yes\r\nContent-Length: 0\r\n\r\n".encode()
+        with listening(found) as url:
+            configure(REVENUECAT_BASE_URL=url)
+            assert not lets_in(f"RevenueCat {token}")
+        assert outcome() == ("revenuecat", "store_failed")
+        configure(REVENUECAT_BASE_URL=elsewhere)
+        assert lets_in(f"RevenueCat {token}")
 
 
 @pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"])
