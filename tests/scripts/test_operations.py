@@ -370,6 +370,23 @@ def test_a_plan_as_terraform_writes_it(tmp_path):
     assert "replace  terraform_data.it" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "google_sql_database_instance",
+        "google_sql_database",
+        "google_sql_user",
+        "google_storage_bucket",
+        "google_secret_manager_secret",
+        "google_compute_global_address",  # what DNS names
+        "google_compute_url_map",
+    ],
+)
+def test_data_and_what_the_world_knows_cannot_be_made_again(kind):
+    (change,) = plan_review.destructive(plan((f"{kind}.a", ["delete"])))
+    assert change.is_irreplaceable
+
+
 def test_what_cannot_be_made_again_comes_first():
     found = plan_review.destructive(
         plan(("google_project_service.a", ["delete"]), ("google_sql_database_instance.z", ["delete", "create"]))

@@ -356,6 +356,53 @@ def at_ten_percent(cloud, folder, number):
     return output.read_text()
 
 
+def test_an_interrupted_rollback_goes_on_and_not_forth(cloud, deploy, rollback):
+    deploy("v1.1.0")
+    deploy("v1.2.0", gateway=2, metrics=2)
+    with replaced(cloud, lambda words, command: REFUSED if name("metrics") in words else command()):
+        assert rollback().returncode == 1
+    assert all_traffic(cloud)["metrics"] == revision("metrics", 2)
+    again = rollback()
+    assert again.returncode == 0, again.stderr
+    assert "interrupted" in again.stdout
+    assert set(all_traffic(cloud).values()) == {revision(family, 1) for family in ("ai-chat", *FUNCTIONS)}
+    assert current(cloud)["tag"] == "v1.1.0"
+
+
+def test_a_deployment_leaves_the_traffic_to_a_second_operator(cloud, deploy):
+    """Somebody takes over when it has a tenth of the traffic: it neither goes on, nor back, nor ends their lock."""
+    deploy("v1.1.0")
+    theirs = json.dumps({"id": "another", "tag": "v1.0.9", "who": "b@there", "since": "now"}).encode()
+
+    def take_over(words, command):
+        answer = command()
+        if any(word.endswith("=10") for word in words):
+            cloud.objects["releases/lock"] = theirs
+        return answer
+
+    with replaced(cloud, take_over):
+        done = deploy("v1.2.0", gateway=2)
+    assert done.returncode == 1
+    assert "somebody else has taken over" in done.stderr
+    assert cloud.traffic(name("gateway")) == {revision("gateway", 1): 90, revision("gateway", 2): 10}
+    assert cloud.objects["releases/lock"] == theirs
+    assert current(cloud)["tag"] == "v1.1.0"
+
+
+REFUSED = (1, "", "ERROR: refused\n")
+
+
+@contextlib.contextmanager
+def replaced(cloud, do):
+    """Let `do` answer commands meanwhile: it gets a command's words, and what does what the command does."""
+    before = cloud.answers["POST /stand-in"]
+    cloud.answers["POST /stand-in"] = lambda match, body, query: (
+        200, do(body[0], lambda: before(match, body, query)[1]),
+    )  # fmt: skip
+    yield
+    cloud.answers["POST /stand-in"] = before
+
+
 def test_a_dry_run_changes_nothing(cloud, deploy, rollback):
     deploy("v1.1.0")
     before = (dict(cloud.objects), all_traffic(cloud), len(cloud.changes("^(PUT|PATCH|DELETE)")))

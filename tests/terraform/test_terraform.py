@@ -13,6 +13,14 @@ from tests.servers import manifest
 from tests.terraform.planning import BASICS, DOMAIN, PROJECT, REGION, ROOT, Plan
 
 PLAYBOOKS = ROOT / "docs" / "playbooks"
+KINDS_OF_GRANTS = (
+    "google_project_iam_member",
+    "google_storage_bucket_iam_member",
+    "google_artifact_registry_repository_iam_member",
+    "google_secret_manager_secret_iam_member",
+    "google_cloud_run_v2_service_iam_member",
+)
+REDUCERS = {"p95_ms": "REDUCE_PERCENTILE_95", "p99_ms": "REDUCE_PERCENTILE_99"}
 LEVELS = {level.metric: level for level in SERVICE_LEVELS}
 PRIVATE = {name for name, entry in manifest().items() if entry["access"] == "private"}
 
@@ -90,6 +98,15 @@ def test_a_function_is_as_large_as_its_row_says(production, family):
     assert planned["account"] == f"liftlog-{family.replace('_', '-')}-prod@{PROJECT}.iam.gserviceaccount.com"
 
 
+def test_a_new_revision_gets_no_traffic_by_itself(production, staging):
+    """From the first on: until a release says so, nothing that Terraform changes reaches a user."""
+    for plan in (production, staging):
+        functions = plan.all("google_cloudfunctions2_function")
+        assert functions
+        for address, function in functions.items():
+            assert function["service_config"][0]["all_traffic_on_latest_revision"] is False, address
+
+
 @pytest.mark.parametrize("family", [*manifest(), "operator"])
 def test_a_function_has_the_settings_that_its_code_reads(production, family):
     environment = services(production, family)["environment"]
@@ -147,6 +164,46 @@ def test_an_identity_may_do_what_its_function_does_and_nothing_else(production):
         (condition,) = wide.pop("roles/cloudsql.client")
         assert f"projects/{PROJECT}/instances/liftlog-user-data-production'" in condition["expression"]
         assert set(wide) == ({"roles/cloudscheduler.jobRunner"} if family == "cleanup" else set())
+
+
+def test_who_builds_reads_packages_and_writes_images_and_logs_and_nothing_else(production):
+    member = f"serviceAccount:liftlog-build-prod@{PROJECT}.iam.gserviceaccount.com"
+    grants = {
+        (kind.removeprefix("google_").removesuffix("_iam_member"), values["role"]): values
+        for kind in KINDS_OF_GRANTS
+        for values in production.all(kind).values()
+        if values["member"] == member
+    }
+    assert set(grants) == {
+        ("storage_bucket", "roles/storage.objectViewer"),
+        ("project", "roles/storage.objectViewer"),
+        ("artifact_registry_repository", "roles/artifactregistry.writer"),
+        ("project", "roles/logging.logWriter"),
+    }
+    assert grants["storage_bucket", "roles/storage.objectViewer"]["bucket"] == f"{PROJECT}-liftlog-source-production"
+    (condition,) = grants["project", "roles/storage.objectViewer"]["condition"]
+    assert condition["expression"] == "resource.name.startsWith('projects/_/buckets/gcf-v2-sources-')"
+
+
+def test_packages_and_records_are_private_and_kept(production):
+    bucket = production.one("google_storage_bucket")
+    assert bucket["public_access_prevention"] == "enforced"
+    assert bucket["uniform_bucket_level_access"] is True
+    assert bucket["versioning"] == [{"enabled": True}]
+    assert bucket["force_destroy"] is False
+
+
+def test_workflows_of_one_repository_may_deploy_and_those_of_no_other(terraform):
+    assert terraform.run("init", "-backend=false", "-input=false", folder="bootstrap").returncode == 0
+    variables = [f"-var=project={PROJECT}", "-var=github_repository=example/liftlog-backend"]
+    planned = terraform.run("plan", "-input=false", "-out=bootstrap.plan", *variables, folder="bootstrap")
+    assert planned.returncode == 0, planned.stderr
+    plan = Plan(json.loads(terraform.run("show", "-json", "bootstrap.plan", folder="bootstrap").stdout))
+    provider = plan.one("google_iam_workload_identity_pool_provider")
+    assert provider["attribute_condition"] == "assertion.repository == 'example/liftlog-backend'"
+    assert provider["attribute_mapping"]["attribute.repository"] == "assertion.repository"
+    roles = {values["role"] for values in plan.all("google_project_iam_member").values()}
+    assert not roles & {"roles/owner", "roles/editor"}
 
 
 def test_nobody_gets_a_basic_role_and_only_public_functions_are_everybody_s(production):
@@ -315,7 +372,20 @@ def test_each_row_of_the_table_is_an_alert(production):
         assert threshold["threshold_value"] == level.alert / (100 if level.unit == "%" else 1)
         assert threshold["duration"] == f"{level.alert_seconds}s"
         assert threshold["comparison"] == ("COMPARISON_LT" if level.higher_is_better else "COMPARISON_GT")
+        (aggregation,) = threshold["aggregations"]
+        assert aggregation["cross_series_reducer"] == REDUCERS.get(level.metric, aggregation["cross_series_reducer"])
     assert len(policies) == len(SERVICE_LEVELS) + 2
+
+
+def test_a_missed_cleanup_is_two_missed_runs_of_its_schedule(production):
+    minute, hours, *days = production.one("google_cloud_scheduler_job")["schedule"].split()
+    assert minute.isdigit()
+    assert days == ["*"] * 3
+    period_seconds = 3600 * int(hours.removeprefix("*").removeprefix("/") or 1)
+    policy = production.all("google_monitoring_alert_policy")["google_monitoring_alert_policy.cleanup_missed"]
+    (absent,) = policy["conditions"][0]["condition_absent"]
+    assert absent["duration"] == f"{2 * period_seconds + 600}s"
+    assert policy["conditions"][0]["display_name"] == "No cleanup came to its end in two hours"
 
 
 def test_only_failing_health_checks_wake_somebody_up(production):
