@@ -217,6 +217,20 @@ def test_a_stop_without_a_start_does_nothing(folder):
     EmbeddedPostgres(folder / "never").stop()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_a_folder_of_sockets_that_is_somebody_else_s_is_refused(folder):
+    """Whoever owns it could put a server of their own in our one's place."""
+    postgres = EmbeddedPostgres(folder / "with spaces")
+    sockets = Path(postgres.url.partition("?host=")[2])
+    sockets.mkdir()
+    try:
+        os.chown(sockets, 54_321, 54_321)
+        with pytest.raises(PostgresFailed, match="belongs to somebody else"):
+            postgres.start()
+    finally:
+        postgres.stop()
+
+
 def test_a_folder_of_sockets_elsewhere_is_private_and_goes_with_the_server(folder):
     postgres = EmbeddedPostgres(folder / "with spaces")
     try:
