@@ -9,7 +9,7 @@ BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast lint format demo chat topology migrate cleanup backup restore bench-chat openapi costs bench new-family package soak checkov lock clean
+.PHONY: help serve test test-fast mutants lint format demo chat topology migrate cleanup backup restore bench-chat openapi costs bench new-family package soak checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ test: $(READY) $(SIGNALR_READY) ## Run all tests on real PostgreSQL
 
 test-fast: $(READY) ## Run what one runs at each save: data, edge and families, at the gateway alone
 	@$(BIN)/python -m pytest -n auto --fast tests/functions tests/shared $(ARGS)
+
+mutants: $(READY) $(SIGNALR_READY) ## Break lines one at a time in a copy, and report which no test notices (half an hour); ARGS=words
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: $(READY) ## Check format, style, types, security, shell scripts, commits and terraform/ (with the CLI named by TERRAFORM)
 	@$(BIN)/ruff format --check .
