@@ -265,7 +265,7 @@ def test_a_process_that_ends_takes_no_more_calls(new_chat_server, model, db):
     with ThreadPoolExecutor() as executor:
         polls = polling.number(db)
         waiting = executor.submit(polling.poll)
-        poll(lambda: polling.number(db) > polls)  # so the call before it has been taken in, too
+        wait_for(lambda: polling.number(db) > polls)  # so the call before it has been taken in, too
         server.process.terminate()
         assert waiting.result().content == b""  # the end has begun
     late.send(packet[1:])

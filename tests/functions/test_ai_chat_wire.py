@@ -461,7 +461,7 @@ def test_a_ping_of_the_socket_is_answered(chat_server):
         socket.greet()
         socket.client.pong_received = False
         socket.client.sock.sendall(socket.client.ws.send(Ping(payload=b"are you there")))
-        poll(lambda: socket.client.pong_received)
+        wait_for(lambda: socket.client.pong_received)
 
 
 def test_a_client_that_says_nothing_at_all_is_given_up(hasty_server):

@@ -1,6 +1,7 @@
 """Cleanup: what goes, what stays, in small batches, alone and beside others, and who is asked for more."""
 
 import threading
+import time
 from datetime import timedelta
 from uuid import uuid4
 

@@ -213,7 +213,7 @@ def test_a_whole_answer_has_its_time(server, new_model, monkeypatch):
     model = new_model()
     with pytest.raises(ModelUnavailable, match="no answer in time"):
         answer(model)
-    assert server.requests[0].disconnected.wait(SOON_SECONDS)
+    assert server.requests[0].disconnected.wait(WAIT_SECONDS)
     assert model.breaker.counts.failed == 1
 
 

@@ -22,7 +22,10 @@ STATEMENTS = {
     "PUT /follow-secret": (lambda db, owner: follow_secrets.put(db, owner, "s"), UnknownUser),
     "POST /follow-secret/delete": (lambda db, owner: follow_secrets.delete(db, owner, "s"), UnknownUser),
     "POST /inbox": (inboxes.take, UnknownUser),
-    "PUT /inbox": (lambda db, owner: inboxes.put(db, recipient_id=owner.user_id, chunks=[b""]), UnknownUser),
+    "PUT /inbox": (
+        lambda db, owner: inboxes.put(db, recipient_id=owner.user_id, chunks=[b""], address=None),
+        UnknownUser,
+    ),
     "POST /shareditem": (lambda db, owner: shared_items.create(db, owner, ITEM), WrongPassword),  # as ever there
 }
 # of this database's backends one that waits for the row
@@ -35,7 +38,7 @@ WAITING = """
 @pytest.mark.parametrize("route", STATEMENTS)
 def test_who_is_deleted_at_this_moment_is_unknown(db, database_url, route):
     run, outcome = STATEMENTS[route]
-    new = users.create(db)
+    new = users.create(db, address=None)
     owner = Credentials(new.user_id, new.password)
     deleting = Connection(database_url)
     deleting.run("BEGIN", {})

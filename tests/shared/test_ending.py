@@ -50,7 +50,7 @@ def test_a_request_that_hangs_puts_the_end_off_only_so_long(server, output):
         began = time.monotonic()
         workers = psutil.Process(server.process.pid).children()
         server.process.terminate()
-        poll(lambda: "second" in lines(output))
+        wait_for(lambda: "second" in lines(output))
         for worker in workers:
             worker.terminate()  # again, while it ends
         assert server.process.wait(WAIT_SECONDS) == 0

@@ -19,7 +19,7 @@ def new_author(db):
     """Return a function that makes an author, and the request of a follower that knows the secret."""
 
     def create():
-        author = users.create(db)
+        author = users.create(db, address=None)
         follow_secrets.put(db, Credentials(author.user_id, author.password), "secret")
         return FeedRequest(author.user_id, "secret", EPOCH)
 
