@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import select
+import socket
 import threading
 from base64 import b64encode
 from collections import Counter
@@ -21,12 +23,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.waiting import WAIT_SECONDS
-
 REVENUECAT_KEY, PROJECT, ENTITLEMENT = "sk_revenuecat", "proj1ab2c3d4", "entla1b2c3d4e5"
 PACKAGE, BUNDLE = "com.limajuice.liftlog", "com.limajuice.liftlog"
 ACCOUNT, APPLE_SECRET = "verifier@liftlog.iam.gserviceaccount.com", "apple-shared-secret"
 HOUR = timedelta(hours=1)
+POLL_SECONDS = 0.05
 
 Json = dict[str, Any]
 
@@ -50,9 +51,12 @@ class Stores:
     sandbox_receipts: dict[str, Reply] = field(default_factory=dict)
     grant: Reply | None = None  # instead of a right answer of Google's token endpoint
     asked: Counter[str] = field(default_factory=Counter)  # how often each path was asked for
+    most_stalled: int = 0  # questions at once that nothing was said to
 
     def __post_init__(self) -> None:
         self.closing = threading.Event()
+        self._stalled = 0
+        self._counting = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = False
         self._server.stores = self  # type: ignore[attr-defined]
@@ -93,6 +97,16 @@ class Stores:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    def stall(self, client: socket.socket) -> None:
+        """Say nothing until the client has left, and count those who wait."""
+        with self._counting:
+            self._stalled += 1
+            self.most_stalled = max(self.most_stalled, self._stalled)
+        while not (self.closing.is_set() or select.select([client], [], [], POLL_SECONDS)[0]):
+            pass
+        with self._counting:
+            self._stalled -= 1
 
     def reply(self, method: str, path: str, authorization: str, body: bytes) -> Reply:
         self.asked[unquote(path)] += 1
@@ -151,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         reply = stores.reply(self.command, self.path, self.headers.get("Authorization", ""), body)
         if reply.stalls:
-            stores.closing.wait(WAIT_SECONDS)
+            stores.stall(self.connection)
             return
         content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         self.send_response(reply.status)

@@ -3,7 +3,8 @@
     Authorization: [Bearer ]{Store} {token}      Store: Web, RevenueCat, Google, Apple, whatever its case
 
 Each store is a module with one function, `paid_until(token)`. What a store says yes to is remembered for up to five
-minutes and never past the subscription's end, so that a chat does not ask at each message. A no is never remembered.
+minutes and never past the subscription's end, so that a chat does not ask at each message; a no for ten seconds, so
+that repeating it costs the store nothing. That a store failed is not remembered.
 """
 
 import hashlib
@@ -13,11 +14,12 @@ from datetime import datetime
 
 from gunicorn.config import LimitRequestFieldSize
 
-from shared.errors import NotSubscribed
+from shared.errors import NotSubscribed, Overloaded
 from shared.metrics import registry
 from shared.subscriptions import apple, google_play, revenuecat, web
+from shared.subscriptions.gate import StoreGate
 from shared.subscriptions.memory import Memory
-from shared.subscriptions.outcomes import Refused
+from shared.subscriptions.outcomes import NotPaid, Refused
 from shared.subscriptions.subscribers import Subscriber
 
 log = logging.getLogger(__name__)
@@ -36,15 +38,24 @@ LONGEST_HEADER_BYTES = 64 * 1024
 # before their server is configured.
 LimitRequestFieldSize.default = LONGEST_HEADER_BYTES
 
+WITHIN = frozenset({"web"})  # answered here: nobody is asked, and a key that was replaced counts at once
+
 _memory = Memory()
+_gates = {store: StoreGate() for store in STORES if store not in WITHIN}
 
 
 def authenticate(authorization: str | None) -> Subscriber:
-    """Return the subscriber whom an Authorization header proves. Raises NotSubscribed, also where a store fails."""
+    """Return the subscriber whom an Authorization header proves.
+
+    Raises NotSubscribed, also where a store fails, and Overloaded where a store is being asked too much.
+    """
     store, token = _store_and_token(authorization or "")
     subscriber = Subscriber(store, hashlib.sha256(token.encode()).hexdigest().upper())
-    if not _memory.holds(subscriber):
-        _memory.add(subscriber, _ask(store, token))
+    if _memory.is_paid(subscriber):
+        return subscriber
+    if _memory.is_not_paid(subscriber):
+        raise NotSubscribed
+    _memory.add_paid(subscriber, _ask(subscriber, token))
     return subscriber
 
 
@@ -57,15 +68,33 @@ def _store_and_token(authorization: str) -> tuple[str, str]:
     return parts[0].lower(), parts[1]
 
 
-def _ask(store: str, token: str) -> datetime:
+def _ask(subscriber: Subscriber, token: str) -> datetime:
     """Return the end of the token's subscription. What the store said is logged and counted."""
+    store = subscriber.store
     try:
-        paid_until = STORES[store](token)
+        paid_until = _answer(subscriber, token)
     except Refused as refused:
         event = {"store": store, "outcome": refused.outcome, "reason": str(refused)}
         log.log(refused.level, "subscription refused", extra=event)
-        registry.count("liftlog_subscription_checks_total", store=store, outcome=refused.outcome)
+        _count(store, refused.outcome)
+        if isinstance(refused, NotPaid) and store not in WITHIN:
+            _memory.add_not_paid(subscriber)
         raise NotSubscribed from None
+    except Overloaded:
+        _count(store, "overloaded")
+        raise
     log.info("subscription accepted", extra={"store": store, "outcome": "paid"})
-    registry.count("liftlog_subscription_checks_total", store=store, outcome="paid")
+    _count(store, "paid")
     return paid_until
+
+
+def _answer(subscriber: Subscriber, token: str) -> datetime:
+    paid_until = STORES[subscriber.store]
+    if subscriber.store in WITHIN:
+        return paid_until(token)
+    with _gates[subscriber.store].question(is_known=_memory.knows(subscriber)):
+        return paid_until(token)
+
+
+def _count(store: str, outcome: str) -> None:
+    registry.count("liftlog_subscription_checks_total", store=store, outcome=outcome)

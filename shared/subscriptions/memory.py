@@ -1,32 +1,42 @@
-"""What stores have said yes to: in this process, for minutes, by hash."""
+"""What stores have said: in this process, for a while, by hash."""
 
-import threading
-import time
 from datetime import UTC, datetime
 
+from shared.short_memory import ShortMemory
 from shared.subscriptions.subscribers import Subscriber
 
-LONGEST_SECONDS = 300.0
+PAID_SECONDS = 300.0
+NOT_PAID_SECONDS = 10.0  # whoever buys right after a no is let in so much later
+KNOWN_SECONDS = 24 * 3600.0
 MOST_SUBSCRIBERS = 10_000  # some 2 MB
 
 
 class Memory:
-    """Subscribers and the instant at which each must be asked for again. Threads share it."""
+    """Which subscribers need not be asked for now, and which have been let in before. Threads share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._until: dict[Subscriber, float] = {}  # the monotonic clock's; the oldest entry first
+        self._paid = ShortMemory[Subscriber, bool](MOST_SUBSCRIBERS)
+        self._not_paid = ShortMemory[Subscriber, bool](MOST_SUBSCRIBERS)
+        self._known = ShortMemory[Subscriber, bool](MOST_SUBSCRIBERS)
 
-    def holds(self, subscriber: Subscriber) -> bool:
+    def is_paid(self, subscriber: Subscriber) -> bool:
         """Tell whether a store has said yes a short while ago."""
-        with self._lock:
-            return self._until.get(subscriber, 0.0) > time.monotonic()
+        return self._paid.find(subscriber) is not None
 
-    def add(self, subscriber: Subscriber, paid_until: datetime) -> None:
+    def is_not_paid(self, subscriber: Subscriber) -> bool:
+        """Tell whether a store has said no a moment ago."""
+        return self._not_paid.find(subscriber) is not None
+
+    def knows(self, subscriber: Subscriber) -> bool:
+        """Tell whether a store has said yes within a day."""
+        return self._known.find(subscriber) is not None
+
+    def add_paid(self, subscriber: Subscriber, paid_until: datetime) -> None:
         """Remember a yes for five minutes, or until the subscription's end if that comes first."""
-        seconds = min(LONGEST_SECONDS, (paid_until - datetime.now(UTC)).total_seconds())
-        with self._lock:
-            self._until.pop(subscriber, None)
-            if len(self._until) >= MOST_SUBSCRIBERS:
-                del self._until[next(iter(self._until))]
-            self._until[subscriber] = time.monotonic() + seconds
+        seconds = min(PAID_SECONDS, (paid_until - datetime.now(UTC)).total_seconds())
+        self._paid.put(subscriber, value=True, seconds=seconds)
+        self._known.put(subscriber, value=True, seconds=KNOWN_SECONDS)
+
+    def add_not_paid(self, subscriber: Subscriber) -> None:
+        """Remember a no for ten seconds. Only what a store has said is one, never that it failed."""
+        self._not_paid.put(subscriber, value=True, seconds=NOT_PAID_SECONDS)

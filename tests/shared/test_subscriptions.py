@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from base64 import b64encode
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -15,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from shared import subscriptions
-from shared.errors import InvalidSetting, NotSubscribed
+from shared.errors import InvalidSetting, NotSubscribed, Overloaded
 from shared.settings import environment_settings, store_settings
-from shared.subscriptions import apple, apple_root_ca_g3, asking, google_play, memory, outcomes
+from shared.subscriptions import apple, apple_root_ca_g3, asking, gate, google_play, memory, outcomes
 from shared.subscriptions.subscribers import Subscriber
 from tests import stores as fake
 from tests.stores import ENTITLEMENT, HOUR, Apple, Reply, Stores, customer, ends_in, purchase, receipt
@@ -46,6 +46,26 @@ def configure(stores, monkeypatch):
     monkeypatch.undo()
     environment_settings.cache_clear()
     store_settings.cache_clear()
+
+
+@pytest.fixture
+def pass_time(monkeypatch):
+    """Return a function that lets seconds pass by the monotonic clock."""
+    clock, passed = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + passed[0])
+
+    def let(seconds):
+        passed[0] += seconds
+
+    return let
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch, pass_time):
+    """Let each test ask as if it were the first."""
+    monkeypatch.setattr(subscriptions, "_memory", memory.Memory())
+    gates = {store: gate.StoreGate(time.monotonic) for store in subscriptions._gates}
+    monkeypatch.setattr(subscriptions, "_gates", gates)
 
 
 @pytest.fixture
@@ -286,16 +306,55 @@ def test_a_token_is_one_segment_of_a_path(stores, store, evil):
 # what is remembered
 
 
-def test_a_yes_is_remembered_and_a_no_is_not(stores, token):
-    path = f"/v2/projects/{fake.PROJECT}/customers/{token}"
+def path_of(token):
+    return f"/v2/projects/{fake.PROJECT}/customers/{token}"
+
+
+def test_a_yes_is_remembered(stores, token):
+    know(stores, "RevenueCat", token)
+    assert lets_in(f"RevenueCat {token}")
+    stores.customers.clear()
+    assert lets_in(f"RevenueCat {token}")
+    assert stores.asked[path_of(token)] == 1
+
+
+def test_a_no_is_remembered_for_ten_seconds_so_that_a_purchase_counts_soon(stores, token, pass_time):
     assert not lets_in(f"RevenueCat {token}")
+    know(stores, "RevenueCat", token)
+    pass_time(9)
+    assert not lets_in(f"RevenueCat {token}")
+    assert stores.asked[path_of(token)] == 1
+    pass_time(1.1)
+    assert lets_in(f"RevenueCat {token}")
+    assert stores.asked[path_of(token)] == 2
+
+
+def test_a_no_of_one_store_is_none_of_another(stores, token):
+    know(stores, "Google", token)
+    assert not lets_in(f"RevenueCat {token}")
+    assert lets_in(f"Google {token}")
+
+
+def test_that_a_store_failed_is_not_remembered(stores, token):
+    stores.customers[token] = FAILURES["503"]
     assert not lets_in(f"RevenueCat {token}")
     know(stores, "RevenueCat", token)
     assert lets_in(f"RevenueCat {token}")
-    assert stores.asked[path] == 3
-    stores.customers.clear()
+
+
+def test_that_a_store_is_not_configured_is_not_remembered(configure, stores, token):
+    know(stores, "RevenueCat", token)
+    configure(REVENUECAT_API_KEY="")
+    assert not lets_in(f"RevenueCat {token}")
+    configure(REVENUECAT_API_KEY=fake.REVENUECAT_KEY)
     assert lets_in(f"RevenueCat {token}")
-    assert stores.asked[path] == 3
+
+
+def test_a_web_key_counts_at_once_and_wrong_ones_are_answered_however_many_there_are(configure, token):
+    assert not any(lets_in(f"Web {token}{number}") for number in range(3 * int(gate.BURST)))
+    assert not lets_in(f"Web {token}")
+    configure(WEB_AUTH_API_KEY=token)
+    assert lets_in(f"Web {token}")
 
 
 def test_a_yes_of_one_store_is_none_of_another(stores, token):
@@ -315,22 +374,84 @@ def test_a_yes_of_one_store_is_none_of_another(stores, token):
         (timedelta(seconds=-1), 0, False),
     ],
 )
-def test_a_yes_is_remembered_for_five_minutes_and_never_past_the_end(monkeypatch, paid_for, age, held):
+def test_a_yes_is_remembered_for_five_minutes_and_never_past_the_end(pass_time, paid_for, age, held):
     remembered, subscriber = memory.Memory(), Subscriber("web", "A")
-    assert not remembered.holds(subscriber)
-    began = time.monotonic()
-    remembered.add(subscriber, datetime.now(UTC) + paid_for)
-    with monkeypatch.context() as patch:
-        patch.setattr(time, "monotonic", lambda: began + age)
-        assert remembered.holds(subscriber) == held
+    assert not remembered.is_paid(subscriber)
+    remembered.add_paid(subscriber, datetime.now(UTC) + paid_for)
+    pass_time(age)
+    assert remembered.is_paid(subscriber) == held
 
 
 def test_the_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(memory, "MOST_SUBSCRIBERS", 3)
     remembered, tomorrow = memory.Memory(), ends_in(timedelta(days=1))
     for key in "ABCAD":  # A is renewed, so that B is the oldest
-        remembered.add(Subscriber("web", key), tomorrow)
-    assert [key for key in "ABCD" if remembered.holds(Subscriber("web", key))] == ["A", "C", "D"]
+        remembered.add_paid(Subscriber("web", key), tomorrow)
+        remembered.add_not_paid(Subscriber("web", key))
+    subscribers = [Subscriber("web", key) for key in "ABCD"]
+    for holds in (remembered.is_paid, remembered.is_not_paid, remembered.knows):
+        assert [subscriber.key for subscriber in subscribers if holds(subscriber)] == ["A", "C", "D"]
+
+
+# how much a store is asked
+
+
+def refused(authorization):
+    """Tell whether nobody asks the store for us now."""
+    try:
+        subscriptions.authenticate(authorization)
+    except NotSubscribed:
+        return False
+    except Overloaded:
+        return True
+    return False
+
+
+def test_tokens_that_nobody_was_sold_do_not_use_up_what_a_store_answers(stores, token, pass_time):
+    know(stores, "RevenueCat", token)
+    assert lets_in(f"RevenueCat {token}")
+    pass_time(memory.PAID_SECONDS + 1)
+    before = sum(stores.asked.values())
+    outcomes_of_bogus = [refused(f"RevenueCat {token}{number}") for number in range(500)]
+    assert outcomes_of_bogus[:25] == [False] * 25
+    assert outcomes_of_bogus[-1]
+    assert sum(stores.asked.values()) - before == outcomes_of_bogus.count(False)
+    assert lets_in(f"RevenueCat {token}"), "who was let in before has a part of it"
+    assert not refused(f"Google {token}"), "another store is asked as ever"
+    pass_time(60)
+    assert not refused(f"RevenueCat {token}new")
+
+
+def test_a_store_is_asked_so_much_and_no_more():
+    now = [0.0]
+    gates = gate.StoreGate(lambda: now[0])
+
+    def asked():
+        try:
+            with gates.question(is_known=True):
+                return True
+        except Overloaded:
+            return False
+
+    assert sum(asked() for _ in range(100)) == gate.BURST
+    for _ in range(20):
+        now[0] += 0.25
+        assert (asked(), asked()) == (True, False)
+    now[0] += 3600
+    assert sum(asked() for _ in range(100)) == gate.BURST
+
+
+def test_a_store_is_asked_few_questions_at_once_and_the_last_place_is_for_those_who_were_let_in_before():
+    way = gate.StoreGate()
+    for _ in range(2):  # the places are given back
+        with ExitStack() as under_way:
+            for is_known in (False, False, False):
+                under_way.enter_context(way.question(is_known=is_known))
+            with pytest.raises(Overloaded):
+                under_way.enter_context(way.question(is_known=False))
+            under_way.enter_context(way.question(is_known=True))
+            with pytest.raises(Overloaded):
+                under_way.enter_context(way.question(is_known=True))
 
 
 # RevenueCat
@@ -551,12 +672,13 @@ def test_apple_knows_a_receipt(stores, token, outcome, known, is_in):
 
 
 @pytest.mark.parametrize("environment", ["production", "staging"])
-def test_a_receipt_of_the_sandbox_is_sent_on_to_it(configure, stores, token, environment):
+def test_a_receipt_of_the_sandbox_is_sent_on_to_it(configure, stores, token, environment, pass_time):
     """TestFlight and app reviewers have such receipts, with the app that production gets."""
     configure(ENVIRONMENT=environment)
     stores.receipts[token] = Reply(200, {"status": 21007})
     assert not lets_in(f"Apple {token}")
     stores.sandbox_receipts[token] = receipt(ends_in(HOUR), environment="Sandbox")
+    pass_time(memory.NOT_PAID_SECONDS + 0.1)
     assert lets_in(f"Apple {token}")
 
 

@@ -1,6 +1,7 @@
 """Subscriptions as phones present them: to a running server that asks the stores, with the header that they send."""
 
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from uuid import uuid4
@@ -9,9 +10,10 @@ import pytest
 import requests
 
 from client.model_server import ModelServer
+from shared.subscriptions import gate
 from tests import stores as fake
 from tests.servers import Servers
-from tests.stores import ENTITLEMENT, HOUR, Stores, customer, ends_in, purchase, receipt
+from tests.stores import ENTITLEMENT, HOUR, Reply, Stores, customer, ends_in, purchase, receipt
 from tests.waiting import WAIT_SECONDS
 
 WISHES = {
@@ -73,9 +75,9 @@ def test_each_store_opens_the_door(post, stores):
 
 @pytest.mark.parametrize("size_bytes", [5_000, 20_000, 45_000])
 def test_a_receipt_may_be_longer_than_headers_usually_are(post, stores, size_bytes):
-    token = b64encode(uuid4().bytes + bytes(size_bytes)).decode()
-    assert post(f"Apple {token}").status_code == 401
+    token, unknown = (b64encode(uuid4().bytes + bytes(size_bytes)).decode() for _ in range(2))
     stores.receipts[token] = receipt(ends_in(HOUR))
+    assert post(f"Apple {unknown}").status_code == 401
     assert post(f"Bearer Apple {token}").status_code == 200
 
 
@@ -85,6 +87,29 @@ def test_a_refusal_says_no_more_than_that(post):
         assert answer.status_code == 401
         assert answer.json()["type"] == "urn:liftlog:problem:not-subscribed"
         assert answer.json() == post("Web other").json()
+
+
+def test_bogus_tokens_and_a_silent_store_take_no_thread_from_anybody_else(running, stores):
+    """Eighty requests at once to a process of eighty threads: few wait for the store, the others are told so."""
+    gateway = running["gateway"].url
+    tokens = [uuid4().hex for _ in range(80)]
+    stores.customers.update({token: Reply(stalls=True) for token in tokens})
+    stores.most_stalled = 0
+
+    def present(token):
+        authorization = {"Authorization": f"RevenueCat {token}"}
+        return requests.post(f"{gateway}/ai/workout", json=WISHES, headers=authorization, timeout=WAIT_SECONDS)
+
+    with ThreadPoolExecutor(80) as threads:
+        presented = [threads.submit(present, token) for token in tokens]
+        next(as_completed(presented))
+        assert requests.get(f"{gateway}/health", timeout=WAIT_SECONDS).status_code == 200
+        answers = [future.result() for future in presented]
+    assert {answer.status_code for answer in answers} == {401, 503}  # a store that was asked and failed is a 401
+    told = next(answer for answer in answers if answer.status_code == 503)
+    assert told.json()["type"] == "urn:liftlog:problem:overloaded"
+    assert int(told.headers["Retry-After"]) > 0
+    assert stores.most_stalled == gate.AT_ONCE - 1
 
 
 def test_the_twenty_first_request_of_a_day_must_wait(post, stores, db):
