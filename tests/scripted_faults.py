@@ -46,6 +46,17 @@ class HttpError:
 
 
 @dataclass(frozen=True)
+class Redirect:
+    """The way to another place instead of an answer; it must be the first step."""
+
+    status: int
+    location: str
+
+    def play(self, answer: ScriptedAnswer) -> None:
+        answer.whole(self.status, b"", {"Location": self.location})
+
+
+@dataclass(frozen=True)
 class Stall:
     """Silence until `released` is set, the client leaves, or the server ends. As first step: before any header."""
 

@@ -80,10 +80,14 @@ def _http_client(timeout: openai.Timeout) -> httpx2.Client:
     """Return an HTTP client that tells each request's Line on which socket it goes.
 
     Each request has a connection of its own: one that was kept could not be traced to its request, and would often
-    turn out closed after the pauses in which a cloud function's CPU stands still.
+    turn out closed after the pauses in which a cloud function's CPU stands still. Redirects are not followed: the
+    question would go to whomever they name.
     """
     return openai.DefaultHttpx2Client(
-        timeout=timeout, limits=httpx2.Limits(max_keepalive_connections=0), event_hooks={"request": [_trace]}
+        timeout=timeout,
+        limits=httpx2.Limits(max_keepalive_connections=0),
+        event_hooks={"request": [_trace]},
+        follow_redirects=False,
     )
 
 

@@ -20,7 +20,7 @@ from shared.ai.streams import CallPart, End, Line, Refusal, Words
 from shared.errors import InvalidSetting, ModelRefused, ModelUnavailable
 from shared.settings import OPENAI_URL, ModelSettings
 from tests.certificates import self_signed
-from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
+from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Redirect, Refuse, Stall
 from tests.waiting import WAIT_SECONDS
 
 QUESTION = Question([{"role": "user", "content": "a plan, please"}])
@@ -128,6 +128,18 @@ def test_a_refusal_of_the_question_is_no_failure_of_the_model(server, new_model,
     with pytest.raises(ModelRefused):
         answer(model)
     assert model.breaker.counts == Counts(succeeded=1)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(server, new_model, monkeypatch, status):
+    """Whoever can answer for the endpoint gets no question sent elsewhere, and no key."""
+    monkeypatch.setenv("OPENAI_API_KEY", "a key")
+    with ModelServer() as other:
+        server.script(Redirect(status, f"{other.base_url}/chat/completions"))
+        with pytest.raises(ModelUnavailable, match=str(status)):
+            answer(new_model())
+        assert other.requests == []
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("fault", [HttpError(429, retry_after="1"), HttpError(500), HttpError(503), Disconnect()])
