@@ -7,18 +7,26 @@ fast verifier beside them.
 import hashlib
 import re
 import secrets
-import threading
+from collections.abc import Hashable
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from shared.errors import Overloaded
+from shared.fair_gate import FairGate
+from shared.short_memory import ShortMemory
 
 LEGACY_ITERATIONS = 350_000
 LEGACY_BYTES = 64  # of the salt and of the derived key
-LEGACY_WAIT_SECONDS = 2.0
+LEGACY_WAIT_SECONDS = 10.0  # four times what as many as may wait take on a CPU of their own
+MOST_WAITING = 13  # of a function's 16 threads
+REMEMBERED_SECONDS = 60.0
+MOST_REMEMBERED = 1000
 
 _GENERATED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_legacy_gate = threading.Lock()  # one PBKDF2 at a time: it is nobody's lever to stop a process
+_legacy_gate = FairGate(
+    MOST_WAITING, LEGACY_WAIT_SECONDS
+)  # one PBKDF2 at a time: it is nobody's lever to stop a process
+_digests = ShortMemory[bytes, str](MOST_REMEMBERED)  # by password and salt: who tries again, right or wrong, pays once
+_NEWCOMERS = "newcomers"  # who are one crowd at the gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +53,29 @@ def is_generated(password: str) -> bool:
 
 
 def legacy_digest(password: str, salt: bytes) -> str:
-    """Return the original backend's hash of the password. Raises Overloaded after waiting 2 s for other callers."""
-    if not _legacy_gate.acquire(timeout=LEGACY_WAIT_SECONDS):
-        raise Overloaded
-    try:
-        digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, LEGACY_ITERATIONS, LEGACY_BYTES)
-    finally:
-        _legacy_gate.release()
-    return digest.hex().upper()
+    """Return the original backend's hash of the password. The salt is an account's own, and so is its turn.
+
+    Raises Overloaded where too many wait, or after 10 s.
+    """
+    return _legacy_digest(password, salt, salt)
 
 
 def new_legacy_hash(password: str) -> LegacyHash:
     """Return what the original backend needs to accept this password. Raises Overloaded."""
     salt = secrets.token_bytes(LEGACY_BYTES)
-    return LegacyHash(legacy_digest(password, salt), salt)
+    return LegacyHash(_legacy_digest(password, salt, _NEWCOMERS), salt)
+
+
+def _legacy_digest(password: str, salt: bytes, whose: Hashable) -> str:
+    key = hashlib.sha256(salt + password.encode()).digest()
+    known = _digests.find(key)
+    if known is not None:
+        return known
+    with _legacy_gate.enter(whose):
+        known = _digests.find(key)  # another request of the account may have brought it meanwhile
+        if known is None:
+            known = (
+                hashlib.pbkdf2_hmac("sha512", password.encode(), salt, LEGACY_ITERATIONS, LEGACY_BYTES).hex().upper()
+            )
+            _digests.put(key, known, REMEMBERED_SECONDS)
+    return known

@@ -1,9 +1,9 @@
 """Passwords: the original's hashes, their upgrade, and the gate before them."""
 
+import hashlib
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from shared import passwords
-from shared.errors import Overloaded
 from tests.servers import Caller, Servers
 from tests.users import User, base64
 
@@ -103,14 +102,40 @@ def test_the_legacy_digest_is_the_originals():
     assert passwords.legacy_digest(PASSWORD, salt) == expected
 
 
-def test_one_pbkdf2_at_a_time_and_the_others_give_up_after_two_seconds():
-    with passwords._legacy_gate, ThreadPoolExecutor(3) as threads:
-        began = time.monotonic()
-        waiting = [threads.submit(passwords.legacy_digest, PASSWORD, b"") for _ in range(3)]
-        for future in waiting:
-            with pytest.raises(Overloaded):
-                future.result()
-        assert time.monotonic() - began >= passwords.LEGACY_WAIT_SECONDS
+def test_many_with_the_same_password_cost_one_hash(monkeypatch):
+    hashed, count = hashlib.pbkdf2_hmac, []
+
+    def counted(*arguments):
+        count.append(arguments)
+        return hashed(*arguments)
+
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", counted)
+    salt, wrong = token_bytes(64), passwords.new_password()
+    with ThreadPoolExecutor(8) as threads:
+        digests = set(threads.map(lambda _: passwords.legacy_digest(wrong, salt), range(8)))
+    assert digests == {passwords.legacy_digest(wrong, salt)}
+    assert len(count) == 1
+    assert passwords.legacy_digest(PASSWORD, salt) not in digests
+    assert passwords.legacy_digest(wrong, token_bytes(64)) not in digests
+    assert len(count) == 3
+
+
+def test_forty_wrong_passwords_on_one_account_keep_no_other_account_out(servers):
+    call = Caller(servers, alone=False)
+    attacked = insert_legacy(call.db, "hunter2")
+    honest = [insert_legacy(call.db, passwords.new_password()) for _ in range(12)]
+    requests = [attacked.credentials() | {"password": passwords.new_password()} for _ in range(40)]
+    requests += [user.credentials() for user in honest]
+    barrier = threading.Barrier(len(requests))
+
+    def check(credentials):
+        barrier.wait()
+        return call("POST", "/inbox", credentials)
+
+    with ThreadPoolExecutor(len(requests)) as threads:
+        answers = list(threads.map(check, requests))
+    assert {answer.status_code for answer in answers[:40]} == {401, 503}
+    assert [answer.status_code for answer in answers[40:]] == [200] * 12
 
 
 def test_many_legacy_checks_at_once_are_answered_or_refused_and_others_go_on(servers):
