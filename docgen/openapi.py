@@ -38,7 +38,7 @@ _MEANINGS = {
 _EVERYWHERE = (errors.DatabaseUnavailable,)
 _WITH_BODY = (errors.InvalidRequest, errors.BodyTooLarge, errors.UnsupportedEncoding)
 _GUARDS: dict[Any, list[dict[str, list[str]]]] = {
-    subscriptions.authenticate: [{"subscription": []}],
+    subscriptions.guard: [{"subscription": []}],
     operators.authorize: [{"operator": []}, {"operatorInBrowser": []}],
 }
 _UUID, _INSTANT = "c249bec3-52ec-4893-ad85-b579ca2896f2", "2026-11-24T03:00:00.123456Z"

@@ -19,13 +19,13 @@ from shared.subscriptions.subscribers import Subscriber
 family = Family("ai")
 
 
-@family.route("POST", "/ai/workout", guard=subscriptions.authenticate, body=PlanWorkout)
+@family.route("POST", "/ai/workout", guard=subscriptions.guard, body=PlanWorkout)
 def plan_workout(*, subscriber: Subscriber, form: str, wishes: dict[str, Any]) -> dict[str, Any]:
     rate_limits.consume(rate_limit_database(), subscriber.key, subscriber.daily_requests)
     return plans.workout(form, wishes)
 
 
-@family.route("POST", "/ai/session", guard=subscriptions.authenticate, body=PlanSession)
+@family.route("POST", "/ai/session", guard=subscriptions.guard, body=PlanSession)
 def plan_session(*, subscriber: Subscriber, form: str, wishes: dict[str, Any]) -> dict[str, Any]:
     rate_limits.consume(rate_limit_database(), subscriber.key, subscriber.daily_requests)
     return plans.session(form, wishes)

@@ -78,7 +78,7 @@ def _add_routes(family: Family, hub: Hub) -> None:
 
 
 def _negotiate(hub: Hub) -> Response:
-    subscriber = subscriptions.authenticate(_authorization())
+    subscriber = subscriptions.guard(_authorization())
     places().check()
     ticket = tickets.issue(hub.path, subscriber.key)
     token = tickets.sign(ticket)
@@ -129,7 +129,7 @@ def _hold_socket(hub: Hub) -> None:
 
 def _subscriber_of_socket(hub: Hub) -> str:
     if "id" not in flask.request.args:
-        return subscriptions.authenticate(_authorization()).key
+        return subscriptions.guard(_authorization()).key
     ticket = _ticket(hub)
     if not ticket.may_open:
         raise UnknownConnection

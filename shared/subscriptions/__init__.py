@@ -12,12 +12,14 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+import flask
 from gunicorn.config import LimitRequestFieldSize
 
 from shared.errors import NotSubscribed, Overloaded
+from shared.http.clients import client_address
 from shared.metrics import registry
 from shared.subscriptions import apple, google_play, revenuecat, web
-from shared.subscriptions.gate import StoreGate
+from shared.subscriptions.gate import Noes, StoreGate
 from shared.subscriptions.memory import Memory
 from shared.subscriptions.outcomes import NotPaid, Refused
 from shared.subscriptions.subscribers import Subscriber
@@ -42,12 +44,18 @@ WITHIN = frozenset({"web"})  # answered here: nobody is asked, and a key that wa
 
 _memory = Memory()
 _gates = {store: StoreGate() for store in STORES if store not in WITHIN}
+_noes = Noes()
 
 
-def authenticate(authorization: str | None) -> Subscriber:
-    """Return the subscriber whom an Authorization header proves.
+def guard(authorization: str | None) -> Subscriber:
+    """Return the subscriber whom an Authorization header of the present request proves, like `authenticate`."""
+    return authenticate(authorization, client_address(flask.request))
 
-    Raises NotSubscribed, also where a store fails, and Overloaded where a store is being asked too much.
+
+def authenticate(authorization: str | None, address: str | None = None) -> Subscriber:
+    """Return the subscriber whom an Authorization header proves. `address`: who asks, None where nobody knows.
+
+    Raises NotSubscribed, also where a store fails, and Overloaded where stores are being asked too much.
     """
     store, token = _store_and_token(authorization or "")
     subscriber = Subscriber(store, hashlib.sha256(token.encode()).hexdigest().upper())
@@ -55,7 +63,7 @@ def authenticate(authorization: str | None) -> Subscriber:
         return subscriber
     if _memory.is_not_paid(subscriber):
         raise NotSubscribed
-    _memory.add_paid(subscriber, _ask(subscriber, token))
+    _memory.add_paid(subscriber, _ask(subscriber, token, address))
     return subscriber
 
 
@@ -68,17 +76,18 @@ def _store_and_token(authorization: str) -> tuple[str, str]:
     return parts[0].lower(), parts[1]
 
 
-def _ask(subscriber: Subscriber, token: str) -> datetime:
+def _ask(subscriber: Subscriber, token: str, address: str | None) -> datetime:
     """Return the end of the token's subscription. What the store said is logged and counted."""
     store = subscriber.store
     try:
-        paid_until = _answer(subscriber, token)
+        paid_until = _answer(subscriber, token, address)
     except Refused as refused:
         event = {"store": store, "outcome": refused.outcome, "reason": str(refused)}
         log.log(refused.level, "subscription refused", extra=event)
         _count(store, refused.outcome)
         if isinstance(refused, NotPaid) and store not in WITHIN:
             _memory.add_not_paid(subscriber)
+            _noes.add(address)
         raise NotSubscribed from None
     except Overloaded:
         _count(store, "overloaded")
@@ -88,11 +97,14 @@ def _ask(subscriber: Subscriber, token: str) -> datetime:
     return paid_until
 
 
-def _answer(subscriber: Subscriber, token: str) -> datetime:
+def _answer(subscriber: Subscriber, token: str, address: str | None) -> datetime:
     paid_until = STORES[subscriber.store]
     if subscriber.store in WITHIN:
         return paid_until(token)
-    with _gates[subscriber.store].question(is_known=_memory.knows(subscriber)):
+    is_known = _memory.knows(subscriber)
+    if not is_known:
+        _noes.check(address)
+    with _gates[subscriber.store].question(is_known=is_known):
         return paid_until(token)
 
 

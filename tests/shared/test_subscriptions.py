@@ -50,12 +50,12 @@ def configure(stores, monkeypatch):
 
 @pytest.fixture
 def pass_time(monkeypatch):
-    """Return a function that lets seconds pass by the monotonic clock."""
-    clock, passed = time.monotonic, [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock() + passed[0])
+    """Return a function that lets seconds pass by the monotonic clock, which stands still otherwise."""
+    now = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def let(seconds):
-        passed[0] += seconds
+        now[0] += seconds
 
     return let
 
@@ -66,6 +66,7 @@ def fresh(monkeypatch, pass_time):
     monkeypatch.setattr(subscriptions, "_memory", memory.Memory())
     gates = {store: gate.StoreGate(time.monotonic) for store in subscriptions._gates}
     monkeypatch.setattr(subscriptions, "_gates", gates)
+    monkeypatch.setattr(subscriptions, "_noes", gate.Noes(time.monotonic))
 
 
 @pytest.fixture
@@ -396,10 +397,10 @@ def test_the_memory_is_bounded(monkeypatch):
 # how much a store is asked
 
 
-def refused(authorization):
+def refused(authorization, address=None):
     """Tell whether nobody asks the store for us now."""
     try:
-        subscriptions.authenticate(authorization)
+        subscriptions.authenticate(authorization, address)
     except NotSubscribed:
         return False
     except Overloaded:
@@ -412,14 +413,30 @@ def test_tokens_that_nobody_was_sold_do_not_use_up_what_a_store_answers(stores, 
     assert lets_in(f"RevenueCat {token}")
     pass_time(memory.PAID_SECONDS + 1)
     before = sum(stores.asked.values())
-    outcomes_of_bogus = [refused(f"RevenueCat {token}{number}") for number in range(500)]
-    assert outcomes_of_bogus[:25] == [False] * 25
-    assert outcomes_of_bogus[-1]
-    assert sum(stores.asked.values()) - before == outcomes_of_bogus.count(False)
+    assert [refused(f"RevenueCat {token}{number}") for number in range(500)] == [False] * 30 + [True] * 470
+    assert sum(stores.asked.values()) - before == 30
     assert lets_in(f"RevenueCat {token}"), "who was let in before has a part of it"
     assert not refused(f"Google {token}"), "another store is asked as ever"
     pass_time(60)
     assert not refused(f"RevenueCat {token}new")
+
+
+def test_an_address_that_was_said_no_to_often_is_refused_before_it_uses_up_what_others_need(stores, token, pass_time):
+    know(stores, "RevenueCat", token)
+    assert not refused(f"RevenueCat {token}", "192.0.2.1")
+    pass_time(memory.PAID_SECONDS + 1)
+    asked = [not refused(f"RevenueCat {token}{number}", "192.0.2.1") for number in range(100)]
+    assert asked == [True] * 20 + [False] * 80
+    assert not refused(f"RevenueCat {token}", "192.0.2.1"), "who was let in before shares the address"
+    assert not refused(f"RevenueCat {token}new", "192.0.2.2")
+    assert not refused(f"RevenueCat {token}newer", None)
+    pass_time(6.1)
+    assert [refused(f"RevenueCat {token}newest{number}", "192.0.2.1") for number in range(2)] == [False, True]
+
+
+def test_a_store_that_fails_counts_against_no_address(stores, token):
+    stores.customers.update({f"{token}{number}": FAILURES["503"] for number in range(25)})
+    assert not any(refused(f"RevenueCat {token}{number}", "192.0.2.1") for number in range(25))
 
 
 def test_a_store_is_asked_so_much_and_no_more():

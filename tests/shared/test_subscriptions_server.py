@@ -112,6 +112,18 @@ def test_bogus_tokens_and_a_silent_store_take_no_thread_from_anybody_else(runnin
     assert stores.most_stalled == gate.AT_ONCE - 1
 
 
+def test_noes_count_against_the_address_that_a_trusted_proxy_names(database_url, stores):
+    with Servers(database_url, **stores.environment, TRUSTED_PROXIES="127.0.0.0/8") as servers:
+
+        def status_from(address):
+            headers = {"Authorization": f"RevenueCat {uuid4().hex}", "X-Forwarded-For": address}
+            url = f"{servers['ai'].url}/ai/workout"
+            return requests.post(url, json=WISHES, headers=headers, timeout=WAIT_SECONDS).status_code
+
+        assert {status_from("192.0.2.1") for _ in range(25)} == {401, 503}
+        assert status_from("192.0.2.2") == 401
+
+
 def test_the_twenty_first_request_of_a_day_must_wait(post, stores, db):
     token = uuid4().hex
     stores.customers[token] = customer((ENTITLEMENT, ends_in(HOUR)))
