@@ -31,7 +31,8 @@ _LINE = re.compile(r"^(GET|POST|PUT|DELETE) +(/[^\s,]+(?:, /[^\s,]+)*) +(.*?) *â
 _ANSWER = re.compile(r"(\d{3})[ ,]*(.*)")
 _MEANINGS = {
     101: "The connection becomes a WebSocket.", 200: "It is done.", 202: "It has ended.",
-    204: "There is nothing more to come.",
+    204: "There is nothing more to come.", 400: "The request is not valid.",
+    413: "The body is larger than this request can need.", 415: "Bodies must not be compressed.",
     401: "The credentials are wrong.", 404: "The database has no such thing.", 422: "The planner declines the request.",
     429: "There were too many; `Retry-After` says when to come again.",
 }  # fmt: skip

@@ -1,9 +1,9 @@
 """The live planner: two SignalR hubs, of which the second one speaks the newer plans.
 
-POST   /ai-chat/negotiate, /ai-chat-v2/negotiate  subscription       → 200 connection token · 401 · 503
-GET    /ai-chat, /ai-chat-v2                      upgrade, or a poll → 101 · 200 · 204 · 404 · 503
-POST   /ai-chat, /ai-chat-v2                      messages           → 200 · 404
-DELETE /ai-chat, /ai-chat-v2                      nothing            → 202 · 404
+POST   /ai-chat/negotiate, /ai-chat-v2/negotiate  subscription       → 200 connection token · 400 · 401 · 503
+GET    /ai-chat, /ai-chat-v2                      upgrade, or a poll → 101 · 200 · 204 · 400 · 401 · 404 · 503
+POST   /ai-chat, /ai-chat-v2                      messages           → 200 · 400 · 404 · 413 · 415
+DELETE /ai-chat, /ai-chat-v2                      nothing            → 202 · 400 · 404
 """
 
 import functions_framework
