@@ -9,7 +9,7 @@ BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast mutants lint format demo chat topology migrate cleanup backup restore bench-chat openapi costs bench new-family package soak checkov lock clean
+.PHONY: help serve test test-fast mutants lint format demo chat topology migrate cleanup backup restore bench-chat openapi costs bench new-family package soak hostile checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -81,6 +81,10 @@ package: $(READY) ## Make one deterministic zip for each function in dist/
 
 soak: $(READY) ## Ten minutes at half of the greatest load, with a restart of the database in the middle
 	@$(BIN)/python -m bench.soak $(ARGS)
+
+hostile: $(READY) ## Ten minutes of what strangers send, beside honest clients (takes an environment of its own: 100 MB); ARGS=--quick takes two
+	@test -x .venv-hostile/bin/schemathesis || { $(PYTHON) -m venv .venv-hostile && .venv-hostile/bin/pip install -q --disable-pip-version-check schemathesis==4.32.5; }
+	@$(BIN)/python -m bench.hostile $(ARGS)
 
 checkov: ## Look for insecure settings in terraform/ (takes an environment of its own: 290 MB, a minute)
 	@test -x .venv-checkov/bin/checkov || { $(PYTHON) -m venv .venv-checkov && .venv-checkov/bin/pip install -q --disable-pip-version-check checkov==3.3.30; }

@@ -67,7 +67,7 @@ def start_empty() -> MeasuredServer:
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time, user and system, that a process and its living descendants have used."""
     seconds = 0.0
-    for process in _family(pid):
+    for process in family(pid):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
             seconds += times.user + times.system
@@ -80,12 +80,19 @@ def peak_memory_bytes(pid: int) -> int:
     Pages that they share count in each: an upper bound. Where the system keeps no peaks it is the present sum.
     """
     total = 0
-    for process in _family(pid):
+    for process in family(pid):
         with suppress(psutil.NoSuchProcess, FileNotFoundError):
             status = Path(f"/proc/{process.pid}/status")
             peak = _PEAK.search(status.read_text()) if status.exists() else None
             total += int(peak[1]) * 1024 if peak else process.memory_info().rss
     return total
+
+
+def forget_peak_memory(pid: int) -> None:
+    """Let the peaks of a process and its descendants begin anew, where the system can (proc(5), clear_refs)."""
+    for process in family(pid):
+        with suppress(OSError):
+            Path(f"/proc/{process.pid}/clear_refs").write_text("5")
 
 
 def pgbench(database_url: str, script: Path, concurrency: int, seconds: float) -> float:
@@ -104,6 +111,7 @@ def pgbench(database_url: str, script: Path, concurrency: int, seconds: float) -
     return float(found[1])
 
 
-def _family(pid: int) -> list[psutil.Process]:
+def family(pid: int) -> list[psutil.Process]:
+    """Return a process and its living descendants."""
     arbiter = psutil.Process(pid)
     return [arbiter, *arbiter.children(recursive=True)]

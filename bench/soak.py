@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,10 +74,10 @@ class Client:
         self._waiting = 0  # messages that were acknowledged and not read yet
         self._may_wait = 0  # those of which nothing is known
 
-    def run(self, end: float, interval: float) -> None:
-        """Ask once in each interval until the end; whoever is late asks at once."""
+    def run(self, is_over: Callable[[], bool], interval: float) -> None:
+        """Ask once in each interval until it is over; whoever is late asks at once."""
         due = time.monotonic()
-        while time.monotonic() < end:
+        while not is_over():
             for act in (self._publish, self._poll, self._look, self._publish, self._poll, self._write, self._read):
                 time.sleep(max(0.0, due - time.monotonic()))
                 act()
@@ -191,7 +192,9 @@ def _begin(gateway: MeasuredServer, seen: Seen, seconds: float, *, rate: float |
     clients = [Client(gateway.port, seen) for _ in range(CLIENTS)]
     end = time.monotonic() + seconds
     interval = CLIENTS / rate if rate else 0.0
-    threads = [threading.Thread(target=client.run, args=(end, interval)) for client in clients]
+    threads = [
+        threading.Thread(target=client.run, args=(lambda: time.monotonic() >= end, interval)) for client in clients
+    ]
     for thread in threads:
         thread.start()
     return threads

@@ -1,0 +1,106 @@
+"""What an attack saw: how often it asked, and what of the answers is a fault."""
+
+import json
+import socket
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+PROMISED = frozenset({"overloaded", "misrouted", "chats-full"})  # docs/api.md: they say when to come again
+UNAVAILABLE, LEAST_FAULT = 503, 500
+HANG_SECONDS = 30.0
+PATIENCE_SECONDS = 1.0  # for what may not be whole; then it is said that nothing follows
+MOST_EXAMPLES = 5
+_CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one attack, and examples of what was wrong. It is handed from process to process."""
+
+    requests: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)  # 0: the server hung up without a word
+    promised: Counter[str] = field(default_factory=Counter)  # 503 by the problem that they name
+    faults: list[str] = field(default_factory=list)
+    fault_count: int = 0
+    hangs: list[str] = field(default_factory=list)
+    hang_count: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+    def note(self, request: bytes, status: int, answer: bytes) -> None:
+        """Note an answer, or status 0 where there was none."""
+        self.requests += 1
+        self.statuses[status] += 1
+        if status < LEAST_FAULT:
+            return
+        problem = problem_of(answer)
+        if status == UNAVAILABLE and problem in PROMISED and b"\r\nretry-after:" in answer.lower():
+            self.promised[problem] += 1
+        else:
+            self.fault_count += 1
+            self._keep(self.faults, f"{status} {problem}: {request[:400]!r}")
+
+    def note_hang(self, request: bytes) -> None:
+        """Note that nothing came and nobody hung up."""
+        self.requests += 1
+        self.hang_count += 1
+        self._keep(self.hangs, repr(request[:400]))
+
+    def add(self, other: "Tally") -> None:
+        """Take another one in."""
+        self.requests += other.requests
+        self.statuses += other.statuses
+        self.promised += other.promised
+        self.fault_count += other.fault_count
+        self.hang_count += other.hang_count
+        self.faults = (self.faults + other.faults)[:MOST_EXAMPLES]
+        self.hangs = (self.hangs + other.hangs)[:MOST_EXAMPLES]
+
+    @staticmethod
+    def _keep(examples: list[str], example: str) -> None:
+        if len(examples) < MOST_EXAMPLES:
+            examples.append(example)
+
+
+def problem_of(answer: bytes) -> str:
+    """Return the last word of the type of the problem that an answer's bytes hold, if they do."""
+    with suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(answer.partition(b"\r\n\r\n")[2])["type"]).rpartition(":")[2]
+    return ""
+
+
+def ask(port: int, request: bytes, tally: Tally) -> int:
+    """Send bytes that may be no request, note what becomes of them, and return the answer's status."""
+    deadline = time.monotonic() + HANG_SECONDS
+    answer = b""
+    try:
+        with socket.create_connection(("127.0.0.1", port), HANG_SECONDS) as connection:
+            connection.settimeout(PATIENCE_SECONDS)
+            with suppress(TimeoutError):
+                connection.sendall(request)
+            while not _is_whole(answer) and time.monotonic() < deadline:
+                try:
+                    chunk = connection.recv(_CHUNK_BYTES)
+                except TimeoutError:
+                    connection.shutdown(socket.SHUT_WR)
+                    continue
+                if not chunk:
+                    break
+                answer += chunk
+            else:
+                if not _is_whole(answer):
+                    tally.note_hang(request)
+                    return 0
+    except OSError:  # it hung up while we were sending
+        pass
+    status = int(answer[9:12]) if answer[9:12].isdigit() else 0
+    tally.note(request, status, answer)
+    return status
+
+
+def _is_whole(answer: bytes) -> bool:
+    """Tell whether all of the first answer has come, as far as it says how long it is."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0].strip()
+    return bool(end) and length.isdigit() and len(body) >= int(length)
