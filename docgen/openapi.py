@@ -38,6 +38,7 @@ _MEANINGS = {
 }  # fmt: skip
 _EVERYWHERE = (errors.DatabaseUnavailable,)
 _WITH_BODY = (errors.InvalidRequest, errors.BodyTooLarge, errors.UnsupportedEncoding)
+_PRIVATE = (errors.NotOperator, errors.ForeignPage)
 _GUARDS: dict[Any, list[dict[str, list[str]]]] = {
     subscriptions.guard: [{"subscription": []}],
     operators.authorize: [{"operator": []}, {"operatorInBrowser": []}],
@@ -120,7 +121,8 @@ class _Description:
 
     def _responses(self, route: Route, answers: str) -> Json:
         responses: dict[str, Json] = {}
-        for kind in (*_EVERYWHERE, *(_WITH_BODY if route.body is not None else ())):
+        with_body, private = _WITH_BODY if route.body is not None else (), _PRIVATE if route.is_private else ()
+        for kind in (*_EVERYWHERE, *with_body, *private):
             status, slug, title, _ = PROBLEMS[kind]
             responses[str(status)] = _problem_response(title, slug)
         for answer in answers.split(" · "):

@@ -12,7 +12,7 @@ from bench.hostile import oddities
 from bench.hostile.requests import Stranger, good_requests, new_stranger, raw
 from bench.hostile.tallies import Tally, ask
 
-THREADS = 16
+THREADS = 48
 HONEST_LENGTHS, DEEPER = 0.7, 0.7
 _dice = random.SystemRandom()
 

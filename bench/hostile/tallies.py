@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 PROMISED = frozenset({"overloaded", "misrouted", "chats-full"})  # docs/api.md: they say when to come again
 UNAVAILABLE, LEAST_FAULT = 503, 500
 HANG_SECONDS = 30.0
-PATIENCE_SECONDS = 1.0  # for what may not be whole; then it is said that nothing follows
+PATIENCE_SECONDS = 0.3  # for what may not be whole; then it is said that nothing follows
 MOST_EXAMPLES = 5
 _CHUNK_BYTES = 256 * 1024
 
