@@ -1,10 +1,11 @@
 """Connections that stall: half a head, half a body, an answer that is not read, nothing at all. Each must end."""
 
-import select
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+
+import psutil
 
 from bench.hostile.requests import Stranger, new_stranger, raw
 from bench.hostile.tallies import Tally
@@ -13,6 +14,7 @@ CONNECTIONS = 300  # of each kind, at once
 GONE_SECONDS = 60.0  # a stalled connection is gone after 30 s, on a busy machine somewhat later
 PICTURE_BYTES = 1_500_000
 TINY_BUFFER_BYTES = 4096
+HELD = {psutil.CONN_ESTABLISHED, psutil.CONN_CLOSE_WAIT}  # tcp(7): whoever has ended one is in none of these
 
 
 def half_heads(port: int, seconds: float, connections: int) -> Tally:
@@ -54,25 +56,19 @@ def _stall(
             connection.sendall(raw("PUT", "/user", account.profile(picture_bytes), Connection="close"))
             while connection.recv(TINY_BUFFER_BYTES):
                 pass
-    tally = Tally()
     sent = request(account)
     began = time.monotonic()
-    held = [_connection(port, sent) for _ in range(connections)]
-    tally.requests = len(held)
-    unread_answers = bool(picture_bytes)
-    waiting = set(held)
-    while waiting and time.monotonic() < began + max(seconds, GONE_SECONDS):
-        for connection in _ended(waiting, unread_answers=unread_answers):
-            waiting.discard(connection)
-        time.sleep(0.2)
+    ours = [_connection(port, sent) for _ in range(connections)]
+    numbers = {connection.getsockname()[1] for connection in ours}
+    while (left := _held(port, numbers)) and time.monotonic() < began + max(seconds, GONE_SECONDS):
+        time.sleep(1)
     gone = time.monotonic() - began
-    tally.remarks.append(f"the last of {connections} was gone after {gone:.0f} s")
-    for connection in held:
-        if connection in waiting:
-            tally.hang_count += 1
+    for connection in ours:
         connection.close()
-    if tally.hang_count:
-        tally.hangs.append(f"{tally.hang_count} stayed for {gone:.0f} s: {sent[:80]!r}")
+    tally = Tally(requests=connections, hang_count=left)
+    tally.remarks.append(f"{connections - left} of {connections} were gone after {gone:.0f} s")
+    if left:
+        tally.hangs.append(f"{left} stayed for {gone:.0f} s: {sent[:80]!r}")
     return tally
 
 
@@ -83,28 +79,13 @@ def _connection(port: int, sent: bytes) -> socket.socket:
     with suppress(OSError):  # whoever is refused is gone at once
         connection.connect(("127.0.0.1", port))
         connection.sendall(sent)
-    connection.setblocking(False)  # noqa: FBT003 - the socket's own
     return connection
 
 
-def _ended(connections: set[socket.socket], *, unread_answers: bool) -> list[socket.socket]:
-    """Return those that the other side has ended; of unread answers that is seen without reading them."""
-    poll = select.poll()
-    by_number = {connection.fileno(): connection for connection in connections}
-    for number in by_number:
-        poll.register(number, select.POLLRDHUP if unread_answers else select.POLLIN | select.POLLRDHUP)
-    return [
-        by_number[number]
-        for number, event in poll.poll(0)
-        if event & (select.POLLRDHUP | select.POLLHUP | select.POLLERR) or _is_over(by_number[number])
-    ]
-
-
-def _is_over(connection: socket.socket) -> bool:
-    """Read what there is, and tell whether it was the end."""
-    try:
-        return connection.recv(TINY_BUFFER_BYTES) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+def _held(port: int, numbers: set[int]) -> int:
+    """Return how many of the connections from our ports the other side has not ended."""
+    return sum(
+        connection.laddr.port == port and connection.status in HELD and connection.raddr.port in numbers
+        for connection in psutil.net_connections("tcp")
+        if connection.laddr and connection.raddr
+    )

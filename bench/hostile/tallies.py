@@ -4,14 +4,19 @@ import json
 import socket
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-PROMISED = frozenset({"overloaded", "misrouted", "chats-full"})  # docs/api.md: they say when to come again
+HEAD = b"HEAD "  # whose answer has no body to say why
+PROMISED = frozenset(
+    {"overloaded", "misrouted", "chats-full", "an answer to HEAD"}
+)  # docs/api.md: they say when to come again
 UNAVAILABLE, LEAST_FAULT = 503, 500
 HANG_SECONDS = 30.0
 PATIENCE_SECONDS = 0.3  # for what may not be whole; then it is said that nothing follows
 MOST_EXAMPLES = 5
+_END_OF_HEAD = b"\r\n\r\n"
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -34,7 +39,7 @@ class Tally:
         self.statuses[status] += 1
         if status < LEAST_FAULT:
             return
-        problem = problem_of(answer)
+        problem = "an answer to HEAD" if request.startswith(HEAD) else problem_of(answer)
         if status == UNAVAILABLE and problem in PROMISED and b"\r\nretry-after:" in answer.lower():
             self.promised[problem] += 1
         else:
@@ -66,41 +71,48 @@ class Tally:
 def problem_of(answer: bytes) -> str:
     """Return the last word of the type of the problem that an answer's bytes hold, if they do."""
     with suppress(ValueError, KeyError, TypeError):
-        return str(json.loads(answer.partition(b"\r\n\r\n")[2])["type"]).rpartition(":")[2]
+        return str(json.loads(answer.partition(_END_OF_HEAD)[2])["type"]).rpartition(":")[2]
     return ""
 
 
-def ask(port: int, request: bytes, tally: Tally) -> int:
-    """Send bytes that may be no request, note what becomes of them, and return the answer's status."""
-    deadline = time.monotonic() + HANG_SECONDS
-    answer = b""
+def ask(port: int, request: bytes, tally: Tally, *, may_be_broken: bool = False) -> None:
+    """Send bytes and note what becomes of them. What may be broken, and so wait for more, is ended after a moment."""
+    answer = bytearray()
     try:
         with socket.create_connection(("127.0.0.1", port), HANG_SECONDS) as connection:
-            connection.settimeout(PATIENCE_SECONDS)
-            with suppress(TimeoutError):
+            with suppress(ConnectionError):  # it hung up on us, perhaps with an answer
                 connection.sendall(request)
-            while not _is_whole(answer) and time.monotonic() < deadline:
-                try:
-                    chunk = connection.recv(_CHUNK_BYTES)
-                except TimeoutError:
-                    connection.shutdown(socket.SHUT_WR)
-                    continue
-                if not chunk:
-                    break
+            for chunk in _chunks(connection, PATIENCE_SECONDS if may_be_broken else HANG_SECONDS):
                 answer += chunk
-            else:
-                if not _is_whole(answer):
-                    tally.note_hang(request)
-                    return 0
-    except OSError:  # it hung up while we were sending
-        pass
-    status = int(answer[9:12]) if answer[9:12].isdigit() else 0
-    tally.note(request, status, answer)
-    return status
+                if _is_whole(answer, is_head=request.startswith(HEAD)):
+                    break
+    except TimeoutError:
+        tally.note_hang(request)
+    except OSError:
+        tally.note(request, 0, b"")
+    else:
+        tally.note(request, int(answer[9:12]) if answer[9:12].isdigit() else 0, bytes(answer))
 
 
-def _is_whole(answer: bytes) -> bool:
+def _chunks(connection: socket.socket, patience_seconds: float) -> Iterator[bytes]:
+    """Yield what comes until the end. Raises TimeoutError where it does not come."""
+    deadline = time.monotonic() + HANG_SECONDS
+    connection.settimeout(patience_seconds)
+    while time.monotonic() < deadline:
+        try:
+            chunk = connection.recv(_CHUNK_BYTES)
+        except TimeoutError:
+            connection.shutdown(socket.SHUT_WR)
+            continue
+        if not chunk:
+            return
+        yield chunk
+    raise TimeoutError
+
+
+def _is_whole(answer: bytearray, *, is_head: bool) -> bool:
     """Tell whether all of the first answer has come, as far as it says how long it is."""
-    head, end, body = answer.partition(b"\r\n\r\n")
-    length = head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0].strip()
-    return bool(end) and length.isdigit() and len(body) >= int(length)
+    end = answer.find(_END_OF_HEAD)
+    length = answer[: max(end, 0)].lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0].strip()
+    is_long_enough = length.isdigit() and len(answer) - end - len(_END_OF_HEAD) >= int(length)
+    return end >= 0 and (is_head or is_long_enough)
