@@ -55,7 +55,7 @@ class Attack:
 ATTACKS = [
     Attack("nobody", crowds.nobody, 15, 0),
     Attack("schemathesis", described.attack, 120, 0),
-    Attack("broken HTTP", broken.attack, 240, 100_000),
+    Attack("broken HTTP", broken.attack, 300, 100_000),
     Attack("300 silent connections", slow.silent, 60, slow.CONNECTIONS),
     Attack("300 half heads", slow.half_heads, 60, slow.CONNECTIONS),
     Attack("300 half bodies", slow.half_bodies, 60, slow.CONNECTIONS),

@@ -2,61 +2,48 @@
 
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
 
-from bench.hostile.requests import Stranger, new_stranger, raw
-from bench.hostile.tallies import Tally
+from bench.hostile.requests import new_stranger, raw
+from bench.hostile.tallies import Tally, ask
 
 CONNECTIONS = 300  # of each kind, at once
 GONE_SECONDS = 60.0  # a stalled connection is gone after 30 s, on a busy machine somewhat later
-PICTURE_BYTES = 1_500_000
+HALVED_BYTES = 15_000
+PICTURES, PICTURE_BYTES = 3, 1_500_000
 TINY_BUFFER_BYTES = 4096
 HELD = {psutil.CONN_ESTABLISHED, psutil.CONN_CLOSE_WAIT}  # tcp(7): whoever has ended one is in none of these
 
 
 def half_heads(port: int, seconds: float, connections: int) -> Tally:
     """Send half a head and wait."""
-    return _stall(port, seconds, connections, lambda _account: b"PUT /user HTTP/1.1\r\nHost: localhost\r\nX-Half: ")
+    return _stall(port, seconds, connections, b"PUT /user HTTP/1.1\r\nHost: localhost\r\nX-Half: ")
 
 
 def half_bodies(port: int, seconds: float, connections: int) -> Tally:
     """Send a head and half a body and wait."""
-
-    def request(account: Stranger) -> bytes:
-        whole = raw("PUT", "/user", account.profile(PICTURE_BYTES // 100))
-        return whole[: len(whole) // 2]
-
-    return _stall(port, seconds, connections, request)
+    whole = raw("PUT", "/user", new_stranger(port).profile(HALVED_BYTES))
+    return _stall(port, seconds, connections, whole[: len(whole) // 2])
 
 
 def silent(port: int, seconds: float, connections: int) -> Tally:
     """Connect and say nothing."""
-    return _stall(port, seconds, connections, lambda _account: b"")
+    return _stall(port, seconds, connections, b"")
 
 
 def unread(port: int, seconds: float, connections: int) -> Tally:
-    """Ask for megabytes and read none of them."""
+    """Ask for more megabytes than the kernel takes off a server's hands (tcp(7), tcp_wmem: 4) and read none of them."""
+    owners = [new_stranger(port) for _ in range(PICTURES)]
+    for owner in owners:
+        ask(port, raw("PUT", "/user", owner.profile(PICTURE_BYTES)), Tally())
+    pictures = raw("POST", "/users", {"ids": [owner.id for owner in owners]})
+    return _stall(port, seconds, connections, pictures)
 
-    def request(account: Stranger) -> bytes:
-        return raw("GET", f"/user/{account.id}")
 
-    return _stall(port, seconds, connections, request, picture_bytes=PICTURE_BYTES)
-
-
-def _stall(
-    port: int, seconds: float, connections: int, request: Callable[[Stranger], bytes], picture_bytes: int = 0
-) -> Tally:
-    """Open connections, send each its bytes, and see that all of them are ended by the other side."""
-    account = new_stranger(port)
-    if picture_bytes:
-        with socket.create_connection(("127.0.0.1", port), seconds) as connection:
-            connection.sendall(raw("PUT", "/user", account.profile(picture_bytes), Connection="close"))
-            while connection.recv(TINY_BUFFER_BYTES):
-                pass
-    sent = request(account)
+def _stall(port: int, seconds: float, connections: int, sent: bytes) -> Tally:
+    """Open connections, send each the same bytes, and see that all of them are ended by the other side."""
     began = time.monotonic()
     ours = [_connection(port, sent) for _ in range(connections)]
     numbers = {connection.getsockname()[1] for connection in ours}
