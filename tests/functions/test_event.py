@@ -1,6 +1,6 @@
 """The feed over HTTP."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -37,7 +37,8 @@ def poll(call):
 
 def test_a_follower_gets_what_was_published(call, poll, followed):
     user, secret = followed()
-    event = user.event(expiry="2998-07-01T10:00:00.1234567+10:00")
+    day = f"{datetime.now(UTC) + timedelta(days=90):%Y-%m-%d}"
+    event = user.event(expiry=f"{day}T10:00:00.1234567+10:00")
     assert call("PUT", "/event", event).status_code == 200
     feed = poll(user.asked(secret))
     timestamp = feed["events"][0].pop("timestamp")
@@ -50,7 +51,7 @@ def test_a_follower_gets_what_was_published(call, poll, followed):
                 "eventId": event["eventId"],
                 "encryptedEventPayload": event["encryptedEventPayload"],
                 "encryptedEventIV": IV,
-                "expiry": "2998-07-01T00:00:00.123456Z",
+                "expiry": f"{day}T00:00:00.123456Z",
             }
         ],
         "invalidFollowSecrets": [],
