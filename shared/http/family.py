@@ -12,7 +12,7 @@ from flask import Request, Response
 
 from shared.errors import InvalidRequest, InvalidSetting, ServiceError, UnknownPath
 from shared.http import strict_json
-from shared.http.bodies import LARGEST_BODY_BYTES, SLACK_BYTES, closing, drain, read_body
+from shared.http.bodies import SLACK_BYTES, read_body
 from shared.http.browsers import allow_any_origin, inform, preflight
 from shared.http.front import become_the_way_in
 from shared.http.observing import Observation
@@ -20,10 +20,10 @@ from shared.http.problems import crash_response, problem_response
 from shared.http.responses import compress
 from shared.http.routes import Call, Guard, Handler, Route, RouteTable
 from shared.http.schema import WireSchema
+from shared.worker.incoming import MOST_BODY_BYTES
 
 log = logging.getLogger(__name__)
 
-CLOSES_CONNECTION = frozenset({413, 415})
 WITHOUT_CONTENT = frozenset({101, 204})
 
 
@@ -72,7 +72,7 @@ class Family:
                     guard=guard,
                     body=body_schema,
                     answer=answer() if answer else None,
-                    max_body_bytes=min(needed + SLACK_BYTES, LARGEST_BODY_BYTES),
+                    max_body_bytes=min(needed + SLACK_BYTES, MOST_BODY_BYTES),
                     credentials=credentials,
                     stores=method == "PUT" if stores is None else stores,
                 )
@@ -106,10 +106,7 @@ class Family:
         except Exception as error:  # the edge: whatever nobody caught is a bug of ours
             observation.error = error
             response = crash_response()
-        if not drain(request) or response.status_code in CLOSES_CONNECTION:
-            response = closing(response)
-        else:
-            compress(request, response)
+        compress(request, response)
         if response.status_code in WITHOUT_CONTENT:
             response.headers.pop("Content-Type", None)  # Flask's, of HTML
         inform(response)
@@ -134,7 +131,7 @@ class Family:
         `gcloud functions call` can send nothing else, and its own Authorization header is the operator's, so that of
         the call is among the envelope's headers. Raises UnknownPath if there is no text `route`, InvalidRequest.
         """
-        envelope = _json_body(request, LARGEST_BODY_BYTES)
+        envelope = _json_body(request, MOST_BODY_BYTES)
         route = envelope.get("route") if isinstance(envelope, dict) else None
         if isinstance(route, str):
             body, headers = envelope.get("body"), envelope.get("headers")

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import pytest
 
-from shared.http.bodies import LARGEST_BODY_BYTES
 from shared.service_levels import NOT_IN_LATENCY, SERVICE_LEVELS
 from shared.settings import THREADS_BESIDE_CHATS
+from shared.worker.incoming import MOST_BODY_BYTES
 from tests.servers import manifest
 from tests.terraform.planning import BASICS, DOMAIN, PROJECT, REGION, ROOT, Plan
 
@@ -326,7 +326,7 @@ def test_bodies_that_functions_refuse_politely_pass_and_larger_ones_do_not(produ
     (rule,) = [rule for rule in production.one("google_compute_security_policy")["rule"] if rule["priority"] == 100]
     limit = re.search(r"> (\d+)$", rule["match"][0]["expr"][0]["expression"])
     assert limit
-    assert LARGEST_BODY_BYTES < int(limit[1]) <= 32 * 1024 * 1024
+    assert MOST_BODY_BYTES < int(limit[1]) <= 32 * 1024 * 1024
 
 
 def test_refusals_are_never_404_or_401(production):

@@ -1,0 +1,109 @@
+"""A client's connection: its socket, the request that comes in, and what of an answer is still to go out."""
+
+import enum
+import socket
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+
+from shared.worker.incoming import Incoming
+
+_MOST_PIECES = 64  # given to the kernel at once; it takes 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client is waited for, in seconds."""
+
+    head: float = 30.0  # until the head of a request is whole
+    silence: float = 30.0  # of a body, or of who reads an answer
+    grace: float = 30.0  # before either must have come at the least rate
+    least_bytes_per_second: float = 1024.0  # on average; 3G brings a hundred times as much
+    farewell: float = 2.0  # to take in the last answer, and close
+    stopping: float = 2.0  # for a request to become whole when the process ends
+
+
+class State(enum.Enum):
+    """Who has to do something next. Only a thread that answers takes a client out of BUSY, under the loop's lock."""
+
+    READING = enum.auto()  # the client: to send the rest of its request, or its next one
+    BUSY = enum.auto()  # a thread
+    WRITING = enum.auto()  # the client: to read
+    LEAVING = enum.auto()  # the client: to close
+
+
+class ClientSocket(socket.socket):
+    """A socket whose `sendall` waits for nobody: it keeps what it is given, for `flush`.
+
+    Whoever sets a time-out, as a WebSocket does, has an ordinary socket.
+    """
+
+    def __init__(self, accepted: socket.socket) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        self.settimeout(0)
+        self.outgoing: deque[memoryview] = deque()
+
+    def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
+        if self.gettimeout() == 0:
+            self.outgoing.append(memoryview(data))
+        else:
+            super().sendall(data, flags)
+
+    def flush(self) -> int:
+        """Send as much of what is kept as the client takes now, and return the bytes. Raises OSError if it is gone."""
+        sent_bytes = 0
+        with suppress(BlockingIOError):
+            while self.outgoing:
+                pieces = [self.outgoing[index] for index in range(min(len(self.outgoing), _MOST_PIECES))]
+                sent = self.sendmsg(pieces)
+                sent_bytes += sent
+                while self.outgoing and sent >= len(self.outgoing[0]):
+                    sent -= len(self.outgoing.popleft())
+                if sent:
+                    self.outgoing[0] = self.outgoing[0][sent:]
+        return sent_bytes
+
+
+class Client:
+    """A connection. Its first attributes are what gunicorn expects of one."""
+
+    def __init__(self, sock: ClientSocket, address: object, server: object, now: float, keepalive: float) -> None:
+        self.sock = sock
+        self.client = address
+        self.server = server
+        self.state = State.READING
+        self.incoming: Incoming | None = Incoming()  # None between two requests
+        self.ahead = b""  # of the next request
+        self.watched = 0  # the events that the loop is told of
+        self.has_ended = False  # nothing more will come from it
+        self.may_stay = True  # for another request, when its answer is out
+        self.held_bytes = 0  # in memory of a body that is coming in or was not answered yet
+        self.moved_bytes = 0  # in or out, since the present state began
+        self.began_at = now  # of the present state
+        self.moved_at = now  # when something was last received or sent
+        self._keepalive = keepalive
+
+    def begin(self, state: State, now: float) -> None:
+        """Change the state."""
+        self.state = state
+        self.began_at = self.moved_at = now
+        self.moved_bytes = 0
+
+    def move(self, byte_count: int, now: float) -> None:
+        """Note that bytes were received or sent."""
+        if byte_count:
+            self.moved_bytes += byte_count
+            self.moved_at = now
+
+    def deadline(self, patience: Patience) -> float:
+        """Return when the client is waited for no longer, if nothing moves until then."""
+        if self.state is State.BUSY:
+            return float("inf")
+        if self.state is State.LEAVING:
+            return self.began_at + patience.farewell
+        if self.state is State.READING and self.incoming is None:
+            return self.began_at + self._keepalive
+        if self.state is State.READING and self.incoming is not None and not self.incoming.has_head:
+            return self.began_at + patience.head
+        slowest = self.began_at + patience.grace + self.moved_bytes / patience.least_bytes_per_second
+        return min(self.moved_at + patience.silence, slowest)
