@@ -37,7 +37,7 @@ def put_event(
 @family.route("POST", "/events", body=ListEvents, answer=Feed)
 def list_events(*, users: list[dict[str, Any]]) -> JsonText:
     feed = events.list_feed(database(), [events.FeedRequest(**user) for user in users])
-    return JsonText(f'{{"events":{feed.events_json},"invalidFollowSecrets":{json.dumps(feed.invalid_secrets)}}}')
+    return JsonText('{"events":', feed.events_json, f',"invalidFollowSecrets":{json.dumps(feed.invalid_secrets)}}}')
 
 
 @functions_framework.http

@@ -27,7 +27,7 @@ def put_message(*, to_user_id: UUID, encrypted_message: list[bytes]) -> None:
 @family.route("POST", "/inbox", body=TakeMessages, answer=Messages)
 def take_messages(*, user_id: UUID, password: str) -> JsonText:
     messages = inboxes.take(database(), Credentials(user_id, password))
-    return JsonText(f'{{"inboxMessages":{messages}}}')
+    return JsonText('{"inboxMessages":', messages, "}")
 
 
 @functions_framework.http

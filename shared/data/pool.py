@@ -42,7 +42,7 @@ class Database:
         Raises DatabaseUnavailable for everything that is no answer.
         """
         try:
-            return self._attempt(statement, parameters)
+            return self._attempt(statement, parameters, repeatable=repeatable)
         except DatabaseError as error:
             if sqlstate(error) not in PLAN_CHANGED | {DEADLOCK}:
                 raise _unavailable(error) from error
@@ -50,7 +50,7 @@ class Database:
             if not repeatable:
                 raise DatabaseUnavailable("connection lost") from error
         try:
-            return self._attempt(statement, parameters)
+            return self._attempt(statement, parameters, repeatable=repeatable)
         except DatabaseError as error:
             raise _unavailable(error) from error
         except _Broken as error:
@@ -80,12 +80,12 @@ class Database:
         for connection in idle:
             connection.close()
 
-    def _attempt(self, statement: str, parameters: dict[str, Any]) -> list[Row]:
+    def _attempt(self, statement: str, parameters: dict[str, Any], *, repeatable: bool) -> list[Row]:
         """Run on one connection. Raises DatabaseError, _Broken, DatabaseUnavailable; the pool is sound after each."""
         connection = self._take()
         keep = False
         try:
-            rows = connection.run(statement, parameters)
+            rows = connection.run(statement, parameters, may_refuse=repeatable)
             keep = True
         except DatabaseError as error:
             code = sqlstate(error)

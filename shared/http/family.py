@@ -20,10 +20,12 @@ from shared.http.problems import crash_response, problem_response
 from shared.http.responses import compress
 from shared.http.routes import Call, Guard, Handler, Route, RouteTable
 from shared.http.schema import WireSchema
+from shared.memory import budget
 from shared.worker.incoming import MOST_BODY_BYTES
 
 log = logging.getLogger(__name__)
 
+COPIES_OF_BODY = 4  # that exist at once: text, its values, decoded, as the database gets it
 WITHOUT_CONTENT = frozenset({101, 204})
 
 
@@ -159,4 +161,5 @@ def _authorization(headers: Any) -> str | None:
 
 def _json_body(request: Request, max_bytes: int) -> Any:
     body = read_body(request, max_bytes)
+    budget().reserve(COPIES_OF_BODY * len(body))
     return strict_json.parse(body) if body else None

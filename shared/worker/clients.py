@@ -19,6 +19,7 @@ class Patience:
     silence: float = 30.0  # of a body, or of who reads an answer
     grace: float = 30.0  # before either must have come at the least rate
     least_bytes_per_second: float = 1024.0  # on average; 3G brings a hundred times as much
+    wanted: float = 2.0  # silence of who reads an answer, while others wait for the memory that it takes
     farewell: float = 2.0  # to take in the last answer, and close
     stopping: float = 2.0  # for a request to become whole when the process ends
 
@@ -76,8 +77,10 @@ class Client:
         self.ahead = b""  # of the next request
         self.watched = 0  # the events that the loop is told of
         self.has_ended = False  # nothing more will come from it
+        self.was_cut = False  # its last request: something of it may still come
         self.may_stay = True  # for another request, when its answer is out
-        self.held_bytes = 0  # in memory of a body that is coming in or was not answered yet
+        self.held_bytes = 0  # of a request that is not answered, or an answer that is not read
+        self.kept_bytes = 0  # of an answer that is not read, in the budget of all
         self.moved_bytes = 0  # in or out, since the present state began
         self.began_at = now  # of the present state
         self.moved_at = now  # when something was last received or sent

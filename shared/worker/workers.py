@@ -18,7 +18,7 @@ from typing import Any
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
-from shared import logs
+from shared import logs, memory
 from shared.metrics import registry
 from shared.worker.clients import Client, ClientSocket, Patience, State
 from shared.worker.incoming import LONGEST_REQUEST_LINE_BYTES, Incoming
@@ -56,6 +56,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         self.worker_connections = _make_room_for_files(MOST_CONNECTIONS)
+        memory.give_back_what_is_freed()
         super().init_process()
 
     def run(self) -> None:
@@ -99,17 +100,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, client: Client) -> None:
         """Answer a request that is whole. Runs in a thread."""
+        memory.budget().begin()
         client.may_stay = self._answer(client)
+        client.was_cut = client.incoming is None or client.incoming.is_cut
+        client.incoming = None
         try:
             client.sock.flush()
         except OSError:
             client.sock.outgoing.clear()
             client.may_stay = False
+        unsent_bytes = sum(map(len, client.sock.outgoing))
+        client.kept_bytes = memory.budget().end(unsent_bytes)
         with self._lock:
-            self._hold(client, 0)
-            is_done = client.may_stay and not client.sock.outgoing
-            if is_done and client.watched and not client.ahead and not client.has_ended:
-                client.incoming = None
+            self._hold(client, unsent_bytes - client.kept_bytes)
+            if client.may_stay and not unsent_bytes and client.watched and not client.ahead and not client.has_ended:
                 client.begin(State.READING, time.monotonic())
                 return  # the loop need not wake up
         self.method_queue.defer(self._resume, client)
@@ -200,10 +204,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if client.sock.outgoing:
             client.begin(State.WRITING, time.monotonic())
             self._watch(client, EVENT_WRITE)
-        elif not client.may_stay or (client.has_ended and not client.ahead):
+            return
+        self._release(client)
+        if not client.may_stay or (client.has_ended and not client.ahead):
             self._leave(client)
         else:
-            client.incoming = None
             client.begin(State.READING, time.monotonic())
             self._watch(client, 0 if client.has_ended else EVENT_READ)
             if client.ahead:
@@ -237,8 +242,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _leave(self, client: Client) -> None:
         """Close a connection so that its last answer arrives: the kernel drops it where something came unread."""
-        is_read = client.incoming is not None and not client.incoming.is_cut and not client.ahead
-        if is_read or client.has_ended:
+        if client.has_ended or not (client.was_cut or client.ahead):
             self._close(client)
             return
         try:
@@ -251,10 +255,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _close(self, client: Client) -> None:
         self._watch(client, 0)
-        with self._lock:
-            self._hold(client, 0)
+        self._release(client)
         del self._clients[client]
         client.sock.close()
+
+    def _release(self, client: Client) -> None:
+        """Give back the memory of a client of whom nothing is kept any more."""
+        memory.budget().give_back(client.kept_bytes)
+        client.kept_bytes = 0
+        with self._lock:
+            self._hold(client, 0)
 
     def _sweep(self, patient_until: float) -> None:
         """Hang up on those who have had their time. None who sends has any after `patient_until`."""
@@ -263,6 +273,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             deadline = client.deadline(self.patience)
             if client.state is State.READING:
                 deadline = min(deadline, patient_until)
+            elif client.kept_bytes and memory.budget().waiting_count:
+                deadline = min(deadline, client.moved_at + self.patience.wanted)
             if deadline < now:
                 registry.count("liftlog_connections_dropped_total", reason=client.state.name.lower())
                 self._close(client)
@@ -279,11 +291,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if victim is None:
                 return
             registry.count("liftlog_connections_dropped_total", reason="memory")
+            if victim.state is not State.READING:
+                self._close(victim)
+                continue
+            self._release(victim)
+            victim.incoming, victim.was_cut = None, True
             victim.sock.sendall(_problem(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "Retry-After: 2\r\n"))
-            with self._lock:
-                self._hold(victim, 0)
-            if victim.incoming is not None:
-                victim.incoming.end()
             if self._flush(victim):
                 self._leave(victim)
 
