@@ -32,6 +32,7 @@ class Budget:
         self._changed = threading.Condition()
         self._own = threading.local()
         self.waiting_count = 0
+        self._is_trimmed = True
 
     @property
     def used_bytes(self) -> int:
@@ -62,6 +63,7 @@ class Budget:
                     break
             self.waiting_count -= 1
             self._used_bytes += byte_count
+            self._is_trimmed = False
         self._own.share_bytes = share_bytes + byte_count
 
     def end(self, kept_bytes: int) -> int:
@@ -79,6 +81,12 @@ class Budget:
                 self._used_bytes -= byte_count
                 self._changed.notify_all()
 
+    def rest(self) -> None:
+        """Have the allocator return what it kept, if it is the first time that nobody uses anything."""
+        if not self._is_trimmed and not self._used_bytes:
+            self._is_trimmed = True
+            _glibc("malloc_trim", 0)
+
 
 @cache
 def budget() -> Budget:
@@ -88,12 +96,17 @@ def budget() -> Budget:
 
 def give_back_what_is_freed() -> None:
     """Have the allocator return large blocks at once, where it is glibc's, and keep few heaps."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for parameter, value in (
-            (_TRIM_THRESHOLD, _GIVEN_BACK_FROM_BYTES), (_MMAP_THRESHOLD, _GIVEN_BACK_FROM_BYTES), (_ARENA_MAX, _ARENAS),
-        ):  # fmt: skip
-            mallopt(parameter, value)
+    for parameter, value in (
+        (_TRIM_THRESHOLD, _GIVEN_BACK_FROM_BYTES), (_MMAP_THRESHOLD, _GIVEN_BACK_FROM_BYTES), (_ARENA_MAX, _ARENAS),
+    ):  # fmt: skip
+        _glibc("mallopt", parameter, value)
+
+
+def _glibc(name: str, *arguments: int) -> None:
+    """Call a function of the C library, if it has it."""
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*arguments)
 
 
 registry.gauge("liftlog_memory_reserved_bytes", lambda: budget().used_bytes)

@@ -73,6 +73,7 @@ class Observation:
         if not self._is_probe and response.status_code < SERVER_ERROR:
             self._writer.write_if_due()
         logs.request_fields.reset(self._context)
+        self.error = None  # whose traceback holds the request's body, and this: a cycle, which may stay for long
 
     @property
     def _is_probe(self) -> bool:

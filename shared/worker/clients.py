@@ -65,7 +65,7 @@ class ClientSocket(socket.socket):
         return sent_bytes
 
 
-class Client:
+class ClientConnection:
     """A connection. Its first attributes are what gunicorn expects of one."""
 
     def __init__(self, sock: ClientSocket, address: object, server: object, now: float, keepalive: float) -> None:

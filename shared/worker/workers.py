@@ -20,7 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from shared import logs, memory
 from shared.metrics import registry
-from shared.worker.clients import Client, ClientSocket, Patience, State
+from shared.worker.clients import ClientConnection, ClientSocket, Patience, State
 from shared.worker.incoming import LONGEST_REQUEST_LINE_BYTES, Incoming
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.cfg.set("limit_request_line", LONGEST_REQUEST_LINE_BYTES)
-        self._clients: dict[Client, None] = {}
+        self._clients: dict[ClientConnection, None] = {}
         self._lock = threading.Lock()  # of what threads and the loop change: states, `ahead`, and the next
         self._held_bytes = 0
 
@@ -69,6 +69,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if time.monotonic() - swept_at >= 1.0:
                 swept_at = time.monotonic()
                 self._sweep(float("inf"))
+                memory.budget().rest()
                 self.notify()
         self.set_accept_enabled(False)
         now = time.monotonic()
@@ -94,11 +95,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if len(self._clients) >= self.worker_connections:
                 self._drop_stillest()
             now = time.monotonic()
-            client = Client(ClientSocket(accepted), address, listener.getsockname(), now, self.cfg.keepalive)
+            client = ClientConnection(ClientSocket(accepted), address, listener.getsockname(), now, self.cfg.keepalive)
             self._clients[client] = None
             self._receive(client)
 
-    def handle(self, client: Client) -> None:
+    def handle(self, client: ClientConnection) -> None:
         """Answer a request that is whole. Runs in a thread."""
         memory.budget().begin()
         client.may_stay = self._answer(client)
@@ -132,7 +133,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         registry.count("liftlog_errors_total", type=type(exc).__name__)
         client.sendall(_problem(status, "internal-error" if is_fault else "not-http"))
 
-    def _answer(self, client: Client) -> bool:
+    def _answer(self, client: ClientConnection) -> bool:
         """Write a request's answer to where its client's socket keeps it. Tell whether the connection may stay."""
         request = None
         try:
@@ -148,7 +149,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         for key, _events in self.poller.select(seconds):
             key.data(key.fileobj)
 
-    def _receive(self, client: Client, _sock: Any = None) -> None:
+    def _receive(self, client: ClientConnection, _sock: Any = None) -> None:
         if client not in self._clients:
             return
         try:
@@ -171,7 +172,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         elif client.has_ended or client.moved_bytes > _MOST_FAREWELL_BYTES:
             self._close(client)
 
-    def _take(self, client: Client, received: bytes) -> None:
+    def _take(self, client: ClientConnection, received: bytes) -> None:
         """Take in a piece of a request; the end if there is nothing."""
         if client.incoming is None:
             client.incoming = Incoming()
@@ -199,7 +200,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._flush(client)
         self._relieve()
 
-    def _resume(self, client: Client) -> None:
+    def _resume(self, client: ClientConnection) -> None:
         """Go on with a client whose answer is written as far as it took it."""
         if client.sock.outgoing:
             client.begin(State.WRITING, time.monotonic())
@@ -214,11 +215,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if client.ahead:
                 self._take(client, client.ahead)
 
-    def _write(self, client: Client, _sock: Any = None) -> None:
+    def _write(self, client: ClientConnection, _sock: Any = None) -> None:
         if client in self._clients and self._flush(client) and not client.sock.outgoing:
             self._resume(client)
 
-    def _flush(self, client: Client) -> bool:
+    def _flush(self, client: ClientConnection) -> bool:
         """Send what the client takes. Tell whether it is still there."""
         try:
             client.move(client.sock.flush(), time.monotonic())
@@ -227,7 +228,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return False
         return True
 
-    def _watch(self, client: Client, events: int) -> None:
+    def _watch(self, client: ClientConnection, events: int) -> None:
         """Be told of a client's events, and of no others."""
         if events == client.watched:
             return
@@ -240,7 +241,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.poller.modify(client.sock, events, callback)
         client.watched = events
 
-    def _leave(self, client: Client) -> None:
+    def _leave(self, client: ClientConnection) -> None:
         """Close a connection so that its last answer arrives: the kernel drops it where something came unread."""
         if client.has_ended or not (client.was_cut or client.ahead):
             self._close(client)
@@ -253,13 +254,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         client.begin(State.LEAVING, time.monotonic())
         self._watch(client, EVENT_READ)
 
-    def _close(self, client: Client) -> None:
+    def _close(self, client: ClientConnection) -> None:
         self._watch(client, 0)
         self._release(client)
         del self._clients[client]
         client.sock.close()
 
-    def _release(self, client: Client) -> None:
+    def _release(self, client: ClientConnection) -> None:
         """Give back the memory of a client of whom nothing is kept any more."""
         memory.budget().give_back(client.kept_bytes)
         client.kept_bytes = 0
@@ -279,7 +280,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 registry.count("liftlog_connections_dropped_total", reason=client.state.name.lower())
                 self._close(client)
 
-    def _hold(self, client: Client, byte_count: int) -> None:
+    def _hold(self, client: ClientConnection, byte_count: int) -> None:
         """Count what is held of a client's request."""
         self._held_bytes += byte_count - client.held_bytes
         client.held_bytes = byte_count
@@ -306,7 +307,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             registry.count("liftlog_connections_dropped_total", reason="full")
             self._close(victim)
 
-    def _stillest(self, least_held_bytes: int) -> Client | None:
+    def _stillest(self, least_held_bytes: int) -> ClientConnection | None:
         """Return the client of whom something is waited for, and which has moved nothing for the longest time."""
         waited_for = (
             client

@@ -229,3 +229,18 @@ def test_a_refused_request_changes_nothing(call, new_user):
     before = call("GET", f"/user/{user.id}").json
     refuse(call("PUT", "/user", user.profile(encryptedName=base64(6), rsaPublicKey="?")), "rsaPublicKey")
     assert call("GET", f"/user/{user.id}").json == before
+
+
+@pytest.mark.direct
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"[" + b"{}," * 900_000 + b"{}]", "The body holds too many values."),
+        (b'["' + b'","' * 900_000 + b'"]', "The body holds too many values."),
+        (b'{"a":"' + b'\\"' * 900_000, "The body is not JSON."),
+    ],
+    ids=["objects", "texts", "a text without end"],
+)
+def test_a_body_of_a_million_small_things_is_refused_unread(call, body, detail):
+    answer = call("POST", "/", body)
+    assert (answer.status_code, answer.json["detail"]) == (400, detail)
