@@ -2,6 +2,7 @@
 
     python -m bench.greedy                                   # the gateway, five minutes
     python -m bench.greedy --function user --seconds 60      # a function alone, with the manifest's 16 threads
+    python -m bench.greedy --cpu                             # what each costs, one after the other
 
 It prints what came back and the memory of the process that answers, and ends with status 1 if that passes its goal or
 something was answered with a fault of ours other than "come back later".
@@ -27,7 +28,7 @@ import psutil
 from bench import world
 from bench.databases import measured_database
 from bench.routes import request
-from bench.servers import ROOT, MeasuredServer
+from bench.servers import ROOT, MeasuredServer, cpu_seconds
 from bench.world import PASSWORD
 from shared.data.pool import Database
 from shared.settings import threads_with_chats
@@ -37,6 +38,7 @@ ANSWER_SECONDS = 60.0
 PEAK_GOAL_BYTES = 512 * 1024 * 1024
 REST_GOAL_BYTES = 200 * 1024 * 1024
 REST_SECONDS = 3.0
+REPEATS = 11
 PICTURE_BYTES = 2_048_000
 PART_BYTES = 262_144  # of plans, events and shared items
 CHUNK_BYTES = 1_024
@@ -90,18 +92,23 @@ class Wishes:
         ids = self._inhabited.residents[:PUBLISHERS]
         db.rows(_SIZED, picture=_random(PICTURE_BYTES), plan=_random(PART_BYTES), ids=ids)
         db.rows(_EVENTS, event=_random(PART_BYTES), iv=_random(16), ids=ids)
-        of_user: list[Callable[[], bytes]] = [
-            self._put_user, self._list_users, self._get_user, self._envelope, self._wrong_password,
-        ]  # fmt: skip
-        others = [self._put_event, self._poll, self._put_message, self._share, self._get_shared]
-        kinds = of_user if function == "user" else of_user + others
-        self._ready = [kind() for kind in kinds for _ in range(2)]
+        of_user = {
+            "PUT /user": self._put_user, "PUT /user, a wrong password": self._wrong_password,
+            "GET /user/{id_or_lookup}": self._get_user, "POST /users": self._list_users,
+            "POST /, 4 MB of small objects": self._envelope,
+        }  # fmt: skip
+        others = {
+            "PUT /event": self._put_event, "POST /events": self._poll, "PUT /inbox": self._put_message,
+            "POST /shareditem": self._share, "GET /shareditem/{item_id}": self._get_shared,
+        }  # fmt: skip
+        self.kinds: dict[str, Callable[[], bytes]] = of_user if function == "user" else of_user | others
+        self._ready = [kind() for kind in self.kinds.values() for _ in range(2)]
         self._takes = 0 if function == "user" else 2
 
     def next(self) -> bytes:
         """Return a request."""
         if random.randrange(len(self._ready) + self._takes) < self._takes:  # noqa: S311 # nosec B311
-            return self._take_messages()
+            return self.take_messages()
         return random.choice(self._ready)  # noqa: S311 # nosec B311
 
     def _put_user(self, password: str = PASSWORD) -> bytes:
@@ -137,7 +144,8 @@ class Wishes:
         chunks = [_base64(CHUNK_BYTES)] * CHUNKS
         return _request("PUT", "/inbox", {"toUserId": str(self._resident()), "encryptedMessage": chunks})
 
-    def _take_messages(self) -> bytes:
+    def take_messages(self) -> bytes:
+        """Fill an inbox, and return the request that takes it."""
         user_id = self._resident()
         with self._lock:
             self._db.rows(_MESSAGES, user_id=user_id, chunk=_random(CHUNK_BYTES))
@@ -188,20 +196,36 @@ def greed(db: Database, server: MeasuredServer, function: str, seconds: float) -
     return outcome
 
 
+def dearest(db: Database, server: MeasuredServer) -> dict[str, float]:
+    """Return the CPU time in milliseconds that the dearest request of each route costs, its answer compressed."""
+    wishes = Wishes(db, "gateway")
+    costs = {}
+    for name, kind in (wishes.kinds | {"POST /inbox": wishes.take_messages}).items():
+        wished = [kind().replace(b": identity", b": gzip") for _ in range(REPEATS)]
+        _status(server.port, wished[0])
+        before = cpu_seconds(server.pid)
+        for wish in wished[1:]:
+            _status(server.port, wish)
+        costs[name] = (cpu_seconds(server.pid) - before) / (REPEATS - 1) * 1000
+    return costs
+
+
 def _ask(port: int, wishes: Wishes, outcome: Outcome, deadline: float) -> None:
     while time.monotonic() < deadline:
-        wish = wishes.next()
-        status = 0
-        try:
-            with socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS) as connection:
-                connection.sendall(wish)
-                response = HTTPResponse(connection)
-                response.begin()
-                response.read()
-                status = response.status
-        except (OSError, HTTPException):
-            pass  # it counts as no answer
-        outcome.statuses[status] += 1
+        outcome.statuses[_status(port, wishes.next())] += 1
+
+
+def _status(port: int, wish: bytes) -> int:
+    """Send a request, read its whole answer, and return its status; 0 if there is none."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS) as connection:
+            connection.sendall(wish)
+            response = HTTPResponse(connection)
+            response.begin()
+            response.read()
+            return response.status
+    except (OSError, HTTPException):
+        return 0
 
 
 def main() -> int:
@@ -209,6 +233,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.greedy", description=__doc__)
     parser.add_argument("--seconds", type=float, default=300.0, help="how long (default 300)")
     parser.add_argument("--function", default="gateway", choices=["gateway", "user"], help="who is asked")
+    parser.add_argument("--cpu", action="store_true", help="the CPU time of each, instead")
     options = parser.parse_args()
     with ExitStack() as started:
         database = started.enter_context(measured_database())
@@ -219,6 +244,10 @@ def main() -> int:
         source = ROOT / "functions" / options.function / "main.py"
         server = MeasuredServer(options.function, source, settings, one_cpu=False)
         started.callback(server.stop)
+        if options.cpu:
+            for name, milliseconds in sorted(dearest(db, server).items(), key=lambda cost: -cost[1]):
+                print(f"| `{name}` | {milliseconds:.0f} |")
+            return 0
         outcome = greed(db, server, options.function, options.seconds)
     answers = ", ".join(f"{count:,} × {status or 'none'}" for status, count in sorted(outcome.statuses.items()))
     print(f"{options.function}: {sum(outcome.statuses.values()):,} requests: {answers}")

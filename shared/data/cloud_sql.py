@@ -4,7 +4,6 @@ Google's connector fetches the certificate and the address; nothing of it runs i
 a function's CPU may be throttled. They are fetched when a connection is opened and the last ones are about to expire.
 """
 
-import asyncio
 import socket
 import ssl
 import threading
@@ -68,7 +67,9 @@ class Instance:
                 self._access = None
 
     def _ask(self) -> _Access:
-        import google.auth  # noqa: PLC0415 - only where there is a Cloud SQL instance
+        import asyncio  # noqa: PLC0415 - only where there is a Cloud SQL instance
+
+        import google.auth  # noqa: PLC0415
         from aiohttp import ClientError  # noqa: PLC0415
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
         from google.cloud.sql.connector.exceptions import AutoIAMAuthNotSupported, CloudSQLIPTypeError  # noqa: PLC0415
@@ -81,6 +82,8 @@ class Instance:
             raise DatabaseUnavailable(f"Cloud SQL Admin API: {type(error).__name__}") from error
 
     async def _fetch(self, credentials: "Credentials") -> _Access:
+        import asyncio  # noqa: PLC0415
+
         from google.cloud.sql.connector.client import CloudSQLClient  # noqa: PLC0415
         from google.cloud.sql.connector.connection_name import ConnectionName  # noqa: PLC0415
         from google.cloud.sql.connector.enums import IPTypes  # noqa: PLC0415
