@@ -88,9 +88,9 @@ class ClientConnection:
 
     def begin(self, state: State, now: float) -> None:
         """Change the state."""
-        self.state = state
         self.began_at = self.moved_at = now
         self.moved_bytes = 0
+        self.state = state  # last: the loop may look at any time
 
     def move(self, byte_count: int, now: float) -> None:
         """Note that bytes were received or sent."""

@@ -110,6 +110,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             client.sock.outgoing.clear()
             client.may_stay = False
+        if client.sock.fileno() < 0:  # gunicorn closes it where an answer broke off
+            client.sock.outgoing.clear()
+            client.may_stay = False
         unsent_bytes = sum(map(len, client.sock.outgoing))
         client.kept_bytes = memory.budget().end(unsent_bytes)
         with self._lock:
@@ -147,7 +150,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _dispatch(self, seconds: float) -> None:
         for key, _events in self.poller.select(seconds):
-            key.data(key.fileobj)
+            try:
+                key.data(key.fileobj)
+            except Exception:  # a bug, which must not cost all others their connections
+                log.exception("an event was not handled")
 
     def _receive(self, client: ClientConnection, _sock: Any = None) -> None:
         if client not in self._clients:
@@ -161,7 +167,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             received = b""
         client.has_ended = not received
         with self._lock:
-            if client.state is State.BUSY:
+            if client.state in {State.BUSY, State.WRITING}:
                 client.ahead += received
                 if client.has_ended or len(client.ahead) > _MOST_AHEAD_BYTES:
                     self._watch(client, 0)
