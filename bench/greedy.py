@@ -64,7 +64,7 @@ _TAKEN_IN = frozenset({200, 400, 401, 404, 429, 503})
 
 
 @dataclass
-class Outcome:
+class GreedyRun:
     """What came of it."""
 
     statuses: Counter[int] = field(default_factory=Counter)  # 0 is no answer
@@ -180,9 +180,9 @@ def _request(method: str, path: str, body: Any = None) -> bytes:
     return request(method, path, body, Accept_Encoding=encoding, Connection="close")
 
 
-def greed(db: Database, server: MeasuredServer, function: str, seconds: float) -> Outcome:
+def greed(db: Database, server: MeasuredServer, function: str, seconds: float) -> GreedyRun:
     """Have 16 clients ask for so many seconds, and return what came of it."""
-    outcome, wishes = Outcome(), Wishes(db, function)
+    outcome, wishes = GreedyRun(), Wishes(db, function)
     (process,) = psutil.Process(server.pid).children()
     deadline = time.monotonic() + seconds
     clients = [threading.Thread(target=_ask, args=[server.port, wishes, outcome, deadline]) for _ in range(CLIENTS)]
@@ -210,7 +210,7 @@ def dearest(db: Database, server: MeasuredServer) -> dict[str, float]:
     return costs
 
 
-def _ask(port: int, wishes: Wishes, outcome: Outcome, deadline: float) -> None:
+def _ask(port: int, wishes: Wishes, outcome: GreedyRun, deadline: float) -> None:
     while time.monotonic() < deadline:
         outcome.statuses[_status(port, wishes.next())] += 1
 

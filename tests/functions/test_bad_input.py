@@ -147,10 +147,7 @@ def test_a_body_without_an_encoding_is_read(call, new_user, encoding):
 
 def test_a_compressed_body_is_415(call, new_user):
     body = gzip.compress(json.dumps(new_user().credentials()).encode())
-    refused = call("POST", "/inbox", body, headers={"Content-Encoding": "gzip"})
-    assert refused.status_code == 415
-    if call.server("/inbox").url.startswith("http://127"):
-        assert refused.headers["Connection"] == "close"
+    assert call("POST", "/inbox", body, headers={"Content-Encoding": "gzip"}).status_code == 415
 
 
 @pytest.mark.direct
