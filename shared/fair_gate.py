@@ -55,8 +55,8 @@ class FairGate:
         raise Overloaded
 
     def _make_room(self, whose: Hashable) -> None:
-        longest = max(self._crowds, key=lambda crowd: len(self._crowds[crowd]), default=whose)
-        if len(self._crowds.get(longest, ())) <= len(self._crowds.get(whose, ())) + 1:
+        longest = max(self._crowds, key=lambda crowd: len(self._crowds[crowd]))
+        if len(self._crowds[longest]) <= len(self._crowds.get(whose, ())) + 1:
             raise Overloaded
         last = self._crowds[longest][-1]
         self._remove(longest, last)

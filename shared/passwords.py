@@ -22,11 +22,10 @@ REMEMBERED_SECONDS = 60.0
 MOST_REMEMBERED = 1000
 
 _GENERATED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_legacy_gate = FairGate(
-    MOST_WAITING, LEGACY_WAIT_SECONDS
-)  # one PBKDF2 at a time: it is nobody's lever to stop a process
-_digests = ShortMemory[bytes, str](MOST_REMEMBERED)  # by password and salt: who tries again, right or wrong, pays once
 _NEWCOMERS = "newcomers"  # who are one crowd at the gate
+# One PBKDF2 at a time, and in turn between accounts: it is nobody's lever to stop a process, or to keep others out.
+_legacy_gate = FairGate(MOST_WAITING, LEGACY_WAIT_SECONDS)
+_digests = ShortMemory[bytes, str](MOST_REMEMBERED)  # by password and salt: the same try, right or wrong, costs once
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +73,7 @@ def _legacy_digest(password: str, salt: bytes, whose: Hashable) -> str:
     with _legacy_gate.enter(whose):
         known = _digests.find(key)  # another request of the account may have brought it meanwhile
         if known is None:
-            known = (
-                hashlib.pbkdf2_hmac("sha512", password.encode(), salt, LEGACY_ITERATIONS, LEGACY_BYTES).hex().upper()
-            )
+            digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, LEGACY_ITERATIONS, LEGACY_BYTES)
+            known = digest.hex().upper()
             _digests.put(key, known, REMEMBERED_SECONDS)
     return known

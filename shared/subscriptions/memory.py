@@ -8,7 +8,7 @@ from shared.subscriptions.subscribers import Subscriber
 PAID_SECONDS = 300.0
 NOT_PAID_SECONDS = 10.0  # whoever buys right after a no is let in so much later
 KNOWN_SECONDS = 24 * 3600.0
-MOST_SUBSCRIBERS = 10_000  # some 2 MB
+MOST_SUBSCRIBERS = 10_000  # of each kind; some 2 MB
 
 
 class Memory:
