@@ -150,7 +150,8 @@ def _report(outcomes: list[Outcome]) -> int:
         for text in (*outcome.tally.faults, *(f"hung: {text}" for text in outcome.tally.hangs), *wrong):
             held = False
             print(f"MISSED  {outcome.attack.name}: {text}")
-        for remark in outcome.tally.remarks:
+        statuses = ", ".join(f"{count:,} × {status}" for status, count in outcome.tally.statuses.most_common())
+        for remark in (*outcome.tally.remarks, *([statuses] if statuses else [])):
             print(f"        {outcome.attack.name}: {remark}")
     if held:
         print("met     no 5xx but those that are promised, nothing hung, every honest answer was right")
