@@ -84,7 +84,9 @@ def ask(port: int, request: bytes, tally: Tally, *, may_be_broken: bool = False)
                 connection.sendall(request)
             for chunk in _chunks(connection, PATIENCE_SECONDS if may_be_broken else HANG_SECONDS):
                 answer += chunk
-                if _is_whole(answer, is_head=request.startswith(HEAD)):
+                length = _length(answer, is_head=request.startswith(HEAD))
+                if length is not None and len(answer) >= length:
+                    del answer[length:]  # what follows is about what follows the first request in the bytes
                     break
     except TimeoutError:
         tally.note_hang(request)
@@ -110,9 +112,10 @@ def _chunks(connection: socket.socket, patience_seconds: float) -> Iterator[byte
     raise TimeoutError
 
 
-def _is_whole(answer: bytearray, *, is_head: bool) -> bool:
-    """Tell whether all of the first answer has come, as far as it says how long it is."""
+def _length(answer: bytearray, *, is_head: bool) -> int | None:
+    """Return how long the first answer is with its head, None where that is not known (yet)."""
     end = answer.find(_END_OF_HEAD)
     length = answer[: max(end, 0)].lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0].strip()
-    is_long_enough = length.isdigit() and len(answer) - end - len(_END_OF_HEAD) >= int(length)
-    return end >= 0 and (is_head or is_long_enough)
+    if end < 0 or not (is_head or length.isdigit()):
+        return None
+    return end + len(_END_OF_HEAD) + (0 if is_head else int(length))

@@ -50,8 +50,20 @@ def problem(status, slug, headers="Retry-After: 2\r\n"):
         (problem(503, "database-unavailable"), True),
         (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>", True),
         (b"", False),
+        (problem(503, "misrouted") + problem(400, "not-http"), False),
     ],
-    ids=["200", "404", "500", "overloaded", "misrouted", "without a time", "no database", "502", "hung up"],
+    ids=[
+        "200",
+        "404",
+        "500",
+        "overloaded",
+        "misrouted",
+        "without a time",
+        "no database",
+        "502",
+        "hung up",
+        "two answers",
+    ],
 )
 def test_what_is_a_fault(answer, is_fault):
     tally = Tally()
