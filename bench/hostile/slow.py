@@ -1,7 +1,8 @@
-"""Connections that stall: half a head, half a body, an answer that is not read, nothing at all. Each must end."""
+"""Connections that stall: nothing at all, half a head, half a body, an answer that is not read. Each must end."""
 
 import socket
 import time
+from collections import Counter
 from contextlib import suppress
 
 import psutil
@@ -17,45 +18,49 @@ TINY_BUFFER_BYTES = 4096
 HELD = {psutil.CONN_ESTABLISHED, psutil.CONN_CLOSE_WAIT}  # tcp(7): whoever has ended one is in none of these
 
 
-def half_heads(port: int, seconds: float, connections: int) -> Tally:
-    """Send half a head and wait."""
-    return _stall(port, seconds, connections, b"PUT /user HTTP/1.1\r\nHost: localhost\r\nX-Half: ")
-
-
-def half_bodies(port: int, seconds: float, connections: int) -> Tally:
-    """Send a head and half a body and wait."""
-    whole = raw("PUT", "/user", new_stranger(port).profile(HALVED_BYTES))
-    return _stall(port, seconds, connections, whole[: len(whole) // 2])
-
-
 def silent(port: int, seconds: float, connections: int) -> Tally:
     """Connect and say nothing."""
-    return _stall(port, seconds, connections, b"")
+    return _stall(port, seconds, connections, {"silent": b""})
 
 
-def unread(port: int, seconds: float, connections: int) -> Tally:
-    """Ask for more megabytes than the kernel takes off a server's hands (tcp(7), tcp_wmem: 4) and read none of them."""
+def halting(port: int, seconds: float, connections: int) -> Tally:
+    """Stop in the head, stop in the body, do not read the answer: so many connections of each, all at once."""
+    whole = raw("PUT", "/user", new_stranger(port).profile(HALVED_BYTES))
+    kinds = {
+        "half a head": b"PUT /user HTTP/1.1\r\nHost: localhost\r\nX-Half: ",
+        "half a body": whole[: len(whole) // 2],
+        "an unread answer": _megabytes(port),
+    }
+    return _stall(port, seconds, connections, kinds)
+
+
+def _megabytes(port: int) -> bytes:
+    """Return a request for more than the kernel takes off a server's hands (tcp(7), tcp_wmem: 4 MB)."""
     owners = [new_stranger(port) for _ in range(PICTURES)]
     for owner in owners:
         ask(port, raw("PUT", "/user", owner.profile(PICTURE_BYTES)), Tally())
-    pictures = raw("POST", "/users", {"ids": [owner.id for owner in owners]})
-    return _stall(port, seconds, connections, pictures)
+    return raw("POST", "/users", {"ids": [owner.id for owner in owners]})
 
 
-def _stall(port: int, seconds: float, connections: int, sent: bytes) -> Tally:
-    """Open connections, send each the same bytes, and see that all of them are ended by the other side."""
+def _stall(port: int, seconds: float, connections: int, kinds: dict[str, bytes]) -> Tally:
+    """Open connections of each kind, send their bytes, and see that all of them are ended by the other side."""
+    tally = Tally(requests=connections * len(kinds))
     began = time.monotonic()
-    ours = [_connection(port, sent) for _ in range(connections)]
-    numbers = {connection.getsockname()[1] for connection in ours}
-    while (left := _held(port, numbers)) and time.monotonic() < began + max(seconds, GONE_SECONDS):
+    ours = [(_connection(port, sent), kind) for _ in range(connections) for kind, sent in kinds.items()]
+    kind_of = {connection.getsockname()[1]: kind for connection, kind in ours}
+    held = Counter(kind_of.values())
+    while held and time.monotonic() < began + max(seconds, GONE_SECONDS):
         time.sleep(1)
-    gone = time.monotonic() - began
-    for connection in ours:
+        left = Counter(kind_of[number] for number in _held(port, set(kind_of)))
+        for kind in held - left:
+            if not left[kind]:
+                tally.remarks.append(f"{kind}: {connections} were gone after {time.monotonic() - began:.0f} s")
+        held = left
+    for connection, _kind in ours:
         connection.close()
-    tally = Tally(requests=connections, hang_count=left)
-    tally.remarks.append(f"{connections - left} of {connections} were gone after {gone:.0f} s")
-    if left:
-        tally.hangs.append(f"{left} stayed for {gone:.0f} s: {sent[:80]!r}")
+    for kind, count in held.items():
+        tally.hang_count += count
+        tally.hangs.append(f"{kind}: {count} stayed for {time.monotonic() - began:.0f} s")
     return tally
 
 
@@ -69,10 +74,11 @@ def _connection(port: int, sent: bytes) -> socket.socket:
     return connection
 
 
-def _held(port: int, numbers: set[int]) -> int:
-    """Return how many of the connections from our ports the other side has not ended."""
-    return sum(
-        connection.laddr.port == port and connection.status in HELD and connection.raddr.port in numbers
+def _held(port: int, numbers: set[int]) -> list[int]:
+    """Return those of our ports whose connections the other side has not ended."""
+    return [
+        connection.raddr.port
         for connection in psutil.net_connections("tcp")
-        if connection.laddr and connection.raddr
-    )
+        if connection.laddr and connection.raddr and connection.laddr.port == port
+        if connection.status in HELD and connection.raddr.port in numbers
+    ]

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from bench.hostile import tallies
+from bench.hostile import slow, tallies
 from bench.hostile.tallies import Tally, ask
 
 REQUEST = b"GET /health HTTP/1.1\r\n\r\n"
@@ -86,6 +86,27 @@ def test_what_may_be_broken_is_ended_before_it_is_a_hang():
     with answering(SMALL, until_the_end=True) as port:
         ask(port, b"GET /hea", tally, may_be_broken=True)
     assert (tally.hang_count, tally.statuses) == (0, {200: 1})
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_stalled_connection_must_be_ended_by_the_other_side(monkeypatch, stays):
+    monkeypatch.setattr(slow, "GONE_SECONDS", 0.1)
+    accepted: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            accepted.extend(listener.accept()[0] for _ in range(3))
+            for connection in [] if stays else accepted:
+                connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        tally = slow.silent(listener.getsockname()[1], 0.1, 3)
+        thread.join()
+    for connection in accepted:
+        connection.close()
+    assert (tally.requests, tally.hang_count) == (3, 3 if stays else 0)
+    assert bool(tally.remarks) == (not stays)
 
 
 def test_tallies_add_up_and_keep_few_examples():
