@@ -98,8 +98,11 @@ class ClientConnection:
             self.moved_bytes += byte_count
             self.moved_at = now
 
-    def deadline(self, patience: Patience) -> float:
-        """Return when the client is waited for no longer, if nothing moves until then."""
+    def deadline(self, patience: Patience, *, is_wanted: bool = False) -> float:
+        """Return when the client is waited for no longer, if nothing moves until then.
+
+        `is_wanted`: others wait for the memory that it may have.
+        """
         if self.state is State.BUSY:
             return float("inf")
         if self.state is State.LEAVING:
@@ -109,4 +112,5 @@ class ClientConnection:
         if self.state is State.READING and self.incoming is not None and not self.incoming.has_head:
             return self.began_at + patience.head
         slowest = self.began_at + patience.grace + self.moved_bytes / patience.least_bytes_per_second
-        return min(self.moved_at + patience.silence, slowest)
+        silence = patience.wanted if is_wanted and self.kept_bytes else patience.silence
+        return min(self.moved_at + silence, slowest)

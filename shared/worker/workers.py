@@ -110,9 +110,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             client.sock.outgoing.clear()
             client.may_stay = False
-        if client.sock.fileno() < 0:  # gunicorn closes it where an answer broke off
-            client.sock.outgoing.clear()
-            client.may_stay = False
         unsent_bytes = sum(map(len, client.sock.outgoing))
         client.kept_bytes = memory.budget().end(unsent_bytes)
         with self._lock:
@@ -277,11 +274,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Hang up on those who have had their time. None who sends has any after `patient_until`."""
         now = time.monotonic()
         for client in list(self._clients):
-            deadline = client.deadline(self.patience)
+            deadline = client.deadline(self.patience, is_wanted=memory.budget().waiting_count > 0)
             if client.state is State.READING:
                 deadline = min(deadline, patient_until)
-            elif client.kept_bytes and memory.budget().waiting_count:
-                deadline = min(deadline, client.moved_at + self.patience.wanted)
             if deadline < now:
                 registry.count("liftlog_connections_dropped_total", reason=client.state.name.lower())
                 self._close(client)

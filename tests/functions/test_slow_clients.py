@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from shared.worker.clients import ClientConnection, ClientSocket, Patience, State
 from tests.raw_http import ask, request
 from tests.servers import Server
 from tests.waiting import wait_for
@@ -184,6 +185,29 @@ def test_bodies_that_stall_make_room_for_one_that_does_not(impatient):
         refused = [answer for client in stalled if (answer := received(client))]
     assert refused
     assert all(b"503 Service Unavailable" in answer and b"\r\nRetry-After: " in answer for answer in refused)
+
+
+def test_whom_a_thread_answers_nobody_drops():
+    """Not even while others wait for memory that its answer has already: the thread still uses the socket."""
+    near, far = socket.socketpair()
+    with near, far:
+        client = ClientConnection(ClientSocket(near), None, None, 0.0, 2.0)
+        client.kept_bytes = MIB
+        client.begin(State.BUSY, 0.0)
+        assert client.deadline(Patience(), is_wanted=True) == float("inf")
+        client.begin(State.WRITING, 0.0)
+        assert client.deadline(Patience(), is_wanted=True) == Patience().wanted
+        assert client.deadline(Patience()) == Patience().silence
+        client.sock.close()
+
+
+def test_an_answer_that_breaks_off_ends_its_own_connection_alone(impatient):
+    workers = psutil.Process(impatient.process.pid).children()
+    with connected(impatient.port) as other:
+        other.sendall(STALLED["half a chunk"])
+        assert ask(impatient.port, request("GET", "/?breaks")).status == 0
+        assert ask(impatient.port, request("GET", "/?bytes=5")).content == bytes(5)
+    assert psutil.Process(impatient.process.pid).children() == workers
 
 
 def test_whoever_asked_is_answered_when_the_process_ends_and_who_stalls_is_not_waited_for():

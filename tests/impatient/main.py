@@ -1,4 +1,6 @@
-"""A function that answers with as many bytes as it is asked for, or with how many it got, in an impatient server."""
+"""A function that answers with as many bytes as it is asked for, or with how many it got, or breaks off, in an
+impatient server.
+"""
 
 import functions_framework
 from flask import Request, Response
@@ -16,6 +18,8 @@ become_the_way_in()
 def answer(request: Request) -> Response:
     if "bytes" in request.args:
         return Response(bytes(int(request.args["bytes"])))
+    if "breaks" in request.args:
+        return Response(piece for piece in (b"a", None))
     try:
         return Response(str(len(request.get_data())))
     except OSError:
