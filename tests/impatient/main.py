@@ -19,7 +19,7 @@ def answer(request: Request) -> Response:
     if "bytes" in request.args:
         return Response(bytes(int(request.args["bytes"])))
     if "breaks" in request.args:
-        return Response(piece for piece in (b"a", None))
+        return Response(b"%d" % (1 // left) for left in (1, 0))
     try:
         return Response(str(len(request.get_data())))
     except OSError:
