@@ -9,6 +9,7 @@ from typing import Any
 
 import jiter
 
+from functions.ai_chat import older_apps
 from shared.ai import blueprints
 from shared.ai.shapes import (
     MISSING,
@@ -89,6 +90,7 @@ _WEIGHTED = ObjectShape(
         "resistance": ChoiceShape(("none", "external", "bodyweight")),
     },
     defaults={"supersetWithNext": False, "notes": "", "link": "", "progression": []},
+    derived=older_apps.members,
 )
 _DISTANCE = ObjectShape(
     "DistanceValue", {"value": _DECIMAL, "unit": ChoiceShape(("metre", "yard", "mile", "kilometre"))}
@@ -172,8 +174,13 @@ def tool(version: int) -> dict[str, Any]:
 
 
 def message(plan: dict[str, Any], version: int) -> dict[str, Any]:
-    """Return the plan as the app receives it."""
-    return {"type": "chatPlan", "plan": plan} if version == 1 else {"type": "chatPlan", **plan}
+    """Return a finished plan as the app receives it."""
+    return {"type": "chatPlan", "plan": plan} if version == 1 else unfinished_message(_for_all_apps(plan))
+
+
+def unfinished_message(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return an unfinished plan as the app receives it."""
+    return {"type": "chatPlan", **plan}
 
 
 def finished(arguments: str, version: int, said: str) -> dict[str, Any]:
@@ -212,6 +219,20 @@ def unfinished(arguments: str, said: str) -> dict[str, Any] | None:
     plan: dict[str, Any] = {"name": "", "description": "", "blueprint": {}} | shown
     _drop_foreign_links(plan, said)
     return plan
+
+
+def _for_all_apps(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a finished plan with the members that older apps read; the model's own memory does not need them."""
+    sessions = [
+        session | {"exercises": [_for_older_apps(each) for each in session["exercises"]]}
+        for session in plan["blueprint"]["sessions"]
+    ]
+    return plan | {"blueprint": plan["blueprint"] | {"sessions": sessions}}
+
+
+def _for_older_apps(exercise: dict[str, Any]) -> dict[str, Any]:
+    is_weighted = exercise["type"] == "WeightedExerciseBlueprint"
+    return exercise | older_apps.members(exercise) if is_weighted else exercise
 
 
 def _without_open_number(arguments: str) -> str:

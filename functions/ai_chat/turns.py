@@ -239,7 +239,7 @@ class Outbox:
         plan = self._grown_plan()
         if plan is not None and plan != self._shown_plan:
             self._shown_plan = plan
-            self.send(plans.message(plan, self._turn.version))
+            self.send(plans.unfinished_message(plan))
 
     def last_messages(self, outcome: FinalAnswer) -> Iterator[dict[str, Any]]:
         """Return what is still to be sent when the answer is over: the text unless it was shown, and the plan."""

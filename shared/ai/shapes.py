@@ -7,6 +7,7 @@ limits that have none (patterns, ranges, lengths) are in the descriptions and in
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -184,7 +185,8 @@ class ObjectShape:
 
     `optional` members may be null or absent, and are absent then; those of `unasked` are not in the schema either. A
     member of `defaults` that is absent has its default in the finished value. `constants` are ours, whatever the model
-    says. `rule` judges the finished object.
+    says. `rule` judges the finished object. `derived` returns what is shown beside the members that it gets: those of
+    an unfinished object that are whole. A finished value has the model's members alone.
     """
 
     name: str
@@ -194,6 +196,7 @@ class ObjectShape:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     rule: Callable[[dict[str, Any]], bool] = lambda _value: True
+    derived: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def schema(self, definitions: Definitions) -> dict[str, Any]:
         if self.name not in definitions:
@@ -239,7 +242,17 @@ class ObjectShape:
             value = member.show(cut.get(name, MISSING), wholes.get(name, MISSING))
             if value is not MISSING:
                 shown[name] = value
-        return shown
+        return shown if self.derived is None else shown | self.derived(self._whole_members(cut, wholes))
+
+    def _whole_members(self, cut: dict[str, Any], wholes: dict[str, Any]) -> dict[str, Any]:
+        """Return the members to which nothing can be added: an array or object at the end may go on."""
+        last = next(reversed(cut), None)
+        accepted = {}
+        for name, value in wholes.items():
+            if name in self.members and not (name == last and isinstance(value, list | dict)):
+                with suppress(Mismatch):
+                    accepted[name] = self.members[name].accept(value)
+        return accepted
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def test_a_plan_can_be_drawn_at_every_moment_of_its_growth():
     for length in range(0, len(text), 7):
         plan = plans.unfinished(text[:length], "")
         if plan is not None:
-            views.add(drawn(plans.message(plan, 2)))
+            views.add(drawn(plans.unfinished_message(plan)))
     assert len(views) > 20
 
 

@@ -29,6 +29,13 @@ def prefixes(text):
     return [value for value in shown if value is not None]
 
 
+def sent(value):
+    """The finished plan as apps receive it."""
+    message = plans.message(final(value), 2)
+    assert message.pop("type") == "chatPlan"
+    return message
+
+
 def extends(later, earlier, key=""):
     """Whether everything shown before is still there, free text aside, which may have grown."""
     if isinstance(earlier, dict):
@@ -54,12 +61,12 @@ def assert_shown_well(text, finished):
 
 @pytest.mark.parametrize("text", texts(plan()), ids=["compact", "indented, escaped"])
 def test_every_prefix_of_a_plan_shows_a_part_of_it(text):
-    assert_shown_well(text, plans.finished(text, 2, SAID))
+    assert_shown_well(text, sent(plan()))
 
 
 def test_every_prefix_of_a_plan_with_links_shows_a_part_of_it():
     value = plan(weighted(link=SAID), weighted(link="https://elsewhere.example"))
-    finished = final(value)
+    finished = sent(value)
     assert [each["link"] for each in finished["blueprint"]["sessions"][0]["exercises"]] == [SAID, ""]
     assert_shown_well(json.dumps(value), finished)
 
@@ -106,7 +113,7 @@ PLANS = st.builds(
 @given(value=PLANS, is_ascii=st.booleans(), indent=st.none() | st.integers(0, 2))
 def test_every_prefix_of_any_plan_shows_a_part_of_it(value, is_ascii, indent):
     text = json.dumps(value, ensure_ascii=is_ascii, indent=indent)
-    assert_shown_well(text, plans.finished(text, 2, SAID))
+    assert_shown_well(text, sent(value))
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)
@@ -154,6 +161,20 @@ def test_what_a_beginning_shows(text, shown):
             '{"type": "WeightedExerciseBlueprint", "plannedSets": [{"reps": {"min": 1, "max": 12}',
             {"plannedSets": [{"reps": {"min": 1, "max": 12}}]},
         ),
+        (
+            '{"type": "WeightedExerciseBlueprint", "plannedSets": [{"reps": {"min": 5, "max": 5}}], "notes": "',
+            {
+                "plannedSets": [{"reps": {"min": 5, "max": 5}}], "notes": "",
+                "sets": 1, "repsConfig": {"type": "fixed", "reps": 5},
+            },
+        ),
+        (
+            '{"type": "WeightedExerciseBlueprint", "progression": [], "resistance": "bodyweight"',
+            {
+                "progression": [], "progressiveOverload": {"type": "NoProgressiveOverload"},
+                "resistance": "bodyweight", "usesBodyweight": True,
+            },
+        ),
         ('{"type": "WeightedExerciseBlueprint", "restBetweenSets": {"minRest": "PT9', {"restBetweenSets": {}}),
         ('{"type": "WeightedExerciseBlueprint", "resistance": "extern', {}),
         ('{"type": "WeightedExerciseBlueprint", "supersetWithNext": tru', {}),
@@ -165,7 +186,7 @@ def test_what_a_beginning_shows(text, shown):
         ('{"type": "WeightedExerciseBlueprint", "progression": [{"scope": {"type": "all', {"progression": [{}]}),
         ('{"type": "WeightedExerciseBlueprint", "progression": [{"ceiling": null, ', {"progression": [{}]}),
     ],
-)
+)  # fmt: skip
 def test_what_the_beginning_of_an_exercise_shows(text, shown):
     plan_so_far = plans.unfinished('{"blueprint": {"sessions": [{"exercises": [' + text, SAID)
     assert plan_so_far is not None
@@ -184,6 +205,47 @@ def test_the_finished_plan_has_our_versions_and_no_null():
     assert set(exercise["progression"][1]) == {"axis", "step", "scope", "trigger"}
     assert [set(each) >= {"restBetweenSets"} for each in row["sets"]] == [True, False]
     assert run["sets"][0]["target"] == {"type": "distance", "value": {"value": "2.5", "unit": "kilometre"}}
+
+
+def planned(*targets):
+    return [{"reps": {"min": least, "max": most}} for least, most in targets]
+
+
+@pytest.mark.parametrize(
+    ("exercise", "older"),
+    [
+        (weighted(plannedSets=planned((5, 5), (5, 5))), {"sets": 2, "repsConfig": {"type": "fixed", "reps": 5}}),
+        (
+            weighted(plannedSets=planned((8, 12), (8, 12), (8, 12))),
+            {"sets": 3, "repsConfig": {"type": "range", "min": 8, "max": 12}},
+        ),
+        (
+            weighted(plannedSets=planned((8, 12), (10, 10))),
+            {"sets": 2, "repsConfig": {"type": "perSet", "targets": [{"min": 8, "max": 12}, {"min": 10, "max": 10}]}},
+        ),
+        (
+            weighted(progression=[rule(axis="reps", step="1"), rule(step="5")]),
+            {"progressiveOverload": {"type": "IncreaseAllEvenlyProgressiveOverload", "amount": "5"}},
+        ),
+        (
+            weighted(progression=[rule(step="1.25", scope={"type": "lowestSets", "pick": "last"}), rule()]),
+            {
+                "progressiveOverload": {
+                    "type": "IncreaseLowestSetProgressiveOverload", "amount": "1.25", "increaseStrategy": "last",
+                },
+            },
+        ),
+        (weighted(progression=[rule(axis="reps")]), {"progressiveOverload": {"type": "NoProgressiveOverload"}}),
+        (weighted(resistance="bodyweight"), {"usesBodyweight": True}),
+        (weighted(resistance="none"), {"usesBodyweight": False}),
+    ],
+)  # fmt: skip
+def test_apps_of_july_and_august_2026_find_the_members_that_they_read(exercise, older):
+    apps, row = sent(plan(exercise, cardio()))["blueprint"]["sessions"][0]["exercises"]
+    assert older.items() <= apps.items()
+    assert {"sets", "repsConfig", "progressiveOverload", "usesBodyweight"} <= set(apps)
+    assert final(plan(exercise))["blueprint"]["sessions"][0]["exercises"][0].items() <= apps.items()
+    assert "usesBodyweight" not in row
 
 
 def test_last_edited_is_today_unless_the_model_says_else():

@@ -102,11 +102,12 @@ def test_a_plan_appears_while_it_is_made(server, client):
     sizes = [len(json.dumps(each)) for each in client.plans]
     assert sizes == sorted(sizes)
     last = client.plans[-1]
-    assert last == plans.message(plans.finished(json.dumps(wanted), 2, ""), 2)
+    finished = plans.finished(json.dumps(wanted), 2, "")
+    assert last == plans.message(finished, 2)
     client.assert_paced()
     _, call, result = history
     assert call["content"] == "Here it is."
-    assert json.loads(call["tool_calls"][0]["function"]["arguments"])["blueprint"] == last["blueprint"]
+    assert json.loads(call["tool_calls"][0]["function"]["arguments"]) == finished  # without what older apps read
     assert result == {"role": "tool", "tool_call_id": call["tool_calls"][0]["id"], "content": histories.DELIVERED}
 
 
