@@ -83,3 +83,13 @@ class Raw:
 
     def play(self, answer: ScriptedAnswer) -> None:
         answer.raw(self.content)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An answer in one piece, from an endpoint that does not stream."""
+
+    content: bytes
+
+    def play(self, answer: ScriptedAnswer) -> None:
+        answer.whole(200, self.content, {})

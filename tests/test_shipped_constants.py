@@ -42,7 +42,7 @@ SHIPPED = [
     ("shared.ai.breaker", "PAUSE_SECONDS", 30, "planner", "not asked for 30 s, then one question probes"),
     ("shared.ai.streams", "BETWEEN_PIECES_SECONDS", 30, "planner", "30 s between two"),
     ("shared.ai.streams", "WHOLE_ANSWER_SECONDS", 300, "planner", "5 minutes in all"),
-    ("shared.ai.endpoint", "MAX_OUTPUT_TOKENS", 16_000, "planner", "cut at 16 000 tokens"),
+    ("shared.ai.chunks", "MAX_OUTPUT_TOKENS", 16_000, "planner", "cut at 16 000 tokens"),
     ("shared.ai.endpoint", "RETRY_COUNT", 2, "planner", "A request is repeated up to twice"),
     ("shared.ai.endpoint", "LONGEST_RETRY_SECONDS", 5, "planner", "without asking for more than 5 s of patience"),
     ("shared.data.chats", "STALE_SECONDS", 3600, "operations", "chats nobody has polled for an hour"),

@@ -156,7 +156,7 @@ class IncomingAnswer:
             case CallPart(index, call_id, name, arguments):
                 call = self._calls.setdefault(index, IncomingCall())
                 call.call_id = call.call_id or call_id
-                call.name = call.name or name
+                call.name += name
                 call.parts.append(arguments)
                 call.length += len(arguments)
             case End(reason):

@@ -1,24 +1,23 @@
 """Any endpoint that speaks OpenAI's chat completions. The only module that knows the openai package, imported lazily.
 
-Question → request, repeated only as long as nothing of its answer was seen → pieces of the answer
+Question → request, repeated only as long as nothing of its answer was seen → `chunks` → pieces of the answer
 """
 
 import random
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import httpx2
 import openai
 
+from shared.ai import chunks
 from shared.ai.questions import Question
-from shared.ai.streams import CallPart, End, Line, Piece, Refusal, Words
+from shared.ai.streams import Line, Piece
 from shared.errors import ModelRefused, ModelUnavailable, ServiceError
 from shared.settings import ModelSettings, secret
 
-MAX_OUTPUT_TOKENS = 16_000
-MAX_OUTPUT_CHARACTERS = 16 * MAX_OUTPUT_TOKENS  # for endpoints that do not keep to the number of tokens
 CONNECT_SECONDS = 5.0
 RETRY_COUNT = 2
 FIRST_RETRY_SECONDS = 0.25
@@ -28,6 +27,20 @@ REFUSALS = frozenset({400, 413, 422})  # of this question: another one may be an
 _NO_KEY = "none"  # the package wants one; model servers of one's own do not
 _jitter = random.SystemRandom()
 _line_of_thread: ContextVar[Line] = ContextVar("line_of_thread")
+
+
+class _Texts(openai.Stream[Any]):
+    """The data of each event, as text; of an endpoint that does not stream, its whole answer at once.
+
+    The package's own reading would end with the first event that is no chunk, and tells nobody of the last one.
+    """
+
+    def __stream__(self) -> Iterator[Any]:
+        if self.response.headers.get("Content-Type", "").startswith("application/json"):
+            yield self.response.read().decode()
+        else:
+            for event in self._iter_events():
+                yield event.data
 
 
 class Endpoint:
@@ -48,17 +61,17 @@ class Endpoint:
         """Yield the pieces of the answer. Raises ModelUnavailable, ModelRefused."""
         _line_of_thread.set(line)
         try:
-            with self._request(question, line) as chunks:
-                yield from _pieces(chunks)
-        except (openai.OpenAIError, AttributeError, TypeError, ValueError) as error:  # the latter: not chunks at all
+            with self._request(question, line) as texts:
+                yield from chunks.pieces(iter(texts))
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:  # the latter: not even text
             raise _fault(error) from None  # the package's errors hold what was said
 
-    def _request(self, question: Question, line: Line) -> openai.Stream[Any]:
+    def _request(self, question: Question, line: Line) -> "_Texts":
         """Return the answer's chunks once the endpoint has begun to answer."""
         options: dict[str, Any] = {
             "model": self._model,
             "messages": question.messages,
-            "max_completion_tokens": MAX_OUTPUT_TOKENS,
+            "max_completion_tokens": chunks.MAX_OUTPUT_TOKENS,
             "stream": True,
         }
         if question.tools:
@@ -68,7 +81,9 @@ class Endpoint:
         retries = 0
         while True:
             try:
-                return cast("openai.Stream[Any]", self._client.chat.completions.create(**options))
+                return self._client.post(
+                    "/chat/completions", cast_to=object, body=options, stream=True, stream_cls=_Texts
+                )
             except openai.APIError as error:
                 pause = _pause_before_retry(error, retries)
                 if pause is None or not line.rest(pause):
@@ -121,51 +136,3 @@ def _fault(error: Exception) -> ServiceError:
     if status in REFUSALS:
         return ModelRefused(f"status {status}")
     return ModelUnavailable(type(error).__name__ if status is None else f"status {status}")
-
-
-def _pieces(chunks: openai.Stream[Any]) -> Iterator[Piece]:
-    """Yield the pieces that chunks hold. Raises ModelUnavailable if they stop before the answer's end."""
-    whole = _WholeCharacters()
-    length = 0
-    ended = False
-    for chunk in chunks:
-        for choice in chunk.choices[:1]:  # none in a chunk that counts tokens
-            for piece in _pieces_of(choice.delta, whole):
-                length += len(piece.arguments if isinstance(piece, CallPart) else piece.text)
-                yield piece
-            if choice.finish_reason and not ended:
-                ended = True
-                yield End(choice.finish_reason)
-        if length > MAX_OUTPUT_CHARACTERS:
-            break
-    if ended:
-        return
-    if length <= MAX_OUTPUT_CHARACTERS:
-        raise ModelUnavailable("the answer stopped before its end")
-    yield End("length")
-
-
-def _pieces_of(delta: Any, whole: "_WholeCharacters") -> Iterator[Words | Refusal | CallPart]:
-    yield Words(whole.of("words", delta.content or ""))
-    refusal = getattr(delta, "refusal", None)
-    if refusal:
-        yield Refusal(whole.of("refusal", refusal))
-    for call in delta.tool_calls or ():
-        index = call.index or 0  # some endpoints leave it out where there is one call
-        function = call.function
-        arguments = whole.of(index, function.arguments or "")
-        yield CallPart(index, call.id or "", function.name or "", arguments)
-
-
-class _WholeCharacters:
-    """Puts characters together whose UTF-16 halves came in two pieces: `of` gives back only whole ones."""
-
-    def __init__(self) -> None:
-        self._halves: dict[str | int, str] = {}
-
-    def of(self, channel: str | int, text: str) -> str:
-        text = self._halves.pop(channel, "") + text
-        if "\ud800" <= text[-1:] <= "\udbff":
-            self._halves[channel] = text[-1]
-            text = text[:-1]
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -40,7 +40,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class CallPart:
-    """A piece of a tool call. Its name and id come once, with its first piece; the others have empty ones."""
+    """A piece of a tool call. The id stands in one of them at least; the name may come in pieces, too."""
 
     index: int
     call_id: str

@@ -13,7 +13,7 @@ from client.model_server import ModelServer
 from client.scripted_answers import CallTool, Say
 from shared.ai import streams
 from shared.ai.breaker import Breaker, BreakerState, Counts
-from shared.ai.endpoint import MAX_OUTPUT_CHARACTERS
+from shared.ai.chunks import MAX_OUTPUT_CHARACTERS
 from shared.ai.model import Model
 from shared.ai.questions import Question
 from shared.ai.streams import CallPart, End, Line, Refusal, Words
