@@ -9,7 +9,7 @@ from typing import Any
 
 import jiter
 
-from functions.ai_chat import older_apps
+from functions.ai_chat import links, older_apps
 from shared.ai import blueprints
 from shared.ai.shapes import (
     MISSING,
@@ -245,5 +245,5 @@ def _drop_foreign_links(plan: dict[str, Any], said: str) -> None:
     """Empty links that the user did not give: the model may have made them up, or been talked into them."""
     for session in plan.get("blueprint", plan).get("sessions", ()):
         for exercise in session.get("exercises", ()):
-            if exercise.get("link") and exercise["link"] not in said:
+            if exercise.get("link") and not links.is_in(exercise["link"], said):
                 exercise["link"] = ""
