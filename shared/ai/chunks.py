@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.ai.streams import CallPart, End, Piece, Refusal, Words
-from shared.errors import ModelUnavailable
+from shared.errors import ModelRefused, ModelUnavailable
 
 MAX_OUTPUT_TOKENS = 16_000
 MAX_OUTPUT_CHARACTERS = 16 * MAX_OUTPUT_TOKENS  # for endpoints that do not keep to the number of tokens
+REFUSALS = frozenset({400, 413, 422})  # of this question: another one may be answered
+REFUSAL_CODES = {str(status) for status in REFUSALS} | {"context_length_exceeded", "content_filter"}
 _DONE = "[DONE]"
 
 Json = dict[str, Any]
 
 
 def pieces(texts: Iterator[str]) -> Iterator[Piece]:
-    """Yield the pieces that chunks hold, up to their end. Raises ModelUnavailable if they stop before it."""
+    """Yield the pieces that chunks hold, up to their end. Raises ModelUnavailable, ModelRefused."""
     delta_reader = _DeltaReader()
     length = 0
     ended = False
@@ -48,12 +50,19 @@ def pieces(texts: Iterator[str]) -> Iterator[Piece]:
 
 
 def _object(text: str) -> Json:
-    """Return the object that an event holds, {} if it holds none. Raises ModelUnavailable if it is an error."""
+    """Return the object that an event holds, {} if it holds none.
+
+    Raises ModelUnavailable if it is an error, ModelRefused if it is one of the question.
+    """
     try:
         value = _dict(json.loads(text))
     except (ValueError, RecursionError):
         return {}
-    if value.get("error"):
+    error = value.get("error")
+    if error:
+        code = str(_dict(error).get("code"))
+        if code in REFUSAL_CODES:
+            raise ModelRefused(f"code {code} in place of a chunk")
         raise ModelUnavailable("an error in place of a chunk")
     return value
 

@@ -23,7 +23,6 @@ RETRY_COUNT = 2
 FIRST_RETRY_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 5.0  # an endpoint that asks for a longer pause is not asked again
 RETRIED_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504})
-REFUSALS = frozenset({400, 413, 422})  # of this question: another one may be answered
 _NO_KEY = "none"  # the package wants one; model servers of one's own do not
 _jitter = random.SystemRandom()
 _line_of_thread: ContextVar[Line] = ContextVar("line_of_thread")
@@ -133,6 +132,6 @@ def _pause_before_retry(error: openai.APIError, retries: int) -> float | None:
 def _fault(error: Exception) -> ServiceError:
     """Return an error of ours, without anything of what was said."""
     status = getattr(error, "status_code", None)
-    if status in REFUSALS:
+    if status in chunks.REFUSALS:
         return ModelRefused(f"status {status}")
     return ModelUnavailable(type(error).__name__ if status is None else f"status {status}")

@@ -142,6 +142,17 @@ def test_a_redirect_is_not_followed(server, new_model, monkeypatch, status):
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("code", [400, "400", 413, 422, "context_length_exceeded", "content_filter"])
+@pytest.mark.parametrize("before", [(), (Say("Let me think"),)], ids=["first event", "later event"])
+def test_a_refusal_inside_the_stream_is_no_failure_of_the_model(server, new_model, before, code):
+    """As SGLang and llama.cpp say that a conversation has become too long for the model."""
+    server.script(*before, events({"error": {"message": "secret words", "type": "BadRequestError", "code": code}}))
+    model = new_model()
+    with pytest.raises(ModelRefused, match=f"^code {code} in place of a chunk$"):
+        answer(model)
+    assert model.breaker.counts == Counts(succeeded=1)
+
+
 @pytest.mark.parametrize("fault", [HttpError(429, retry_after="1"), HttpError(500), HttpError(503), Disconnect()])
 def test_a_passing_fault_is_asked_again(server, new_model, fault):
     server.script(fault)
