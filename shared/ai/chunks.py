@@ -15,7 +15,7 @@ from shared.errors import ModelRefused, ModelUnavailable
 MAX_OUTPUT_TOKENS = 16_000
 MAX_OUTPUT_CHARACTERS = 16 * MAX_OUTPUT_TOKENS  # for endpoints that do not keep to the number of tokens
 REFUSALS = frozenset({400, 413, 422})  # of this question: another one may be answered
-REFUSAL_CODES = {str(status) for status in REFUSALS} | {"context_length_exceeded", "content_filter"}
+REFUSAL_WORDS = frozenset({"context_length_exceeded", "exceed_context_size_error", "content_filter"})  # whatever status
 _DONE = "[DONE]"
 
 Json = dict[str, Any]
@@ -60,9 +60,9 @@ def _object(text: str) -> Json:
         return {}
     error = value.get("error")
     if error:
-        code = str(_dict(error).get("code"))
-        if code in REFUSAL_CODES:
-            raise ModelRefused(f"code {code} in place of a chunk")
+        code, kind = (str(_dict(error).get(name)) for name in ("code", "type"))
+        if code in map(str, REFUSALS) or not REFUSAL_WORDS.isdisjoint({code, kind}):
+            raise ModelRefused("an error of the question in place of a chunk")
         raise ModelUnavailable("an error in place of a chunk")
     return value
 

@@ -120,7 +120,11 @@ def _pause_before_retry(error: openai.APIError, retries: int) -> float | None:
         return None
     pause = FIRST_RETRY_SECONDS * 2**retries * _jitter.uniform(0.5, 1.5)
     if isinstance(error, openai.APIStatusError):
-        if error.status_code not in RETRIED_STATUSES or error.code == "insufficient_quota":
+        if (
+            error.status_code not in RETRIED_STATUSES
+            or error.code == "insufficient_quota"
+            or _names_the_question(error)
+        ):
             return None
         wanted = error.response.headers.get("Retry-After", "")
         pause = max(pause, float(wanted)) if wanted.isdecimal() else pause
@@ -129,9 +133,15 @@ def _pause_before_retry(error: openai.APIError, retries: int) -> float | None:
     return None if isinstance(error.__cause__, httpx2.ReadTimeout) else pause
 
 
+def _names_the_question(error: Exception) -> bool:
+    """Tell whether the question is at fault, whatever the status: llama.cpp had 500 for a context that is too long."""
+    words = {str(getattr(error, name, None)) for name in ("code", "type")}
+    return not chunks.REFUSAL_WORDS.isdisjoint(words)
+
+
 def _fault(error: Exception) -> ServiceError:
     """Return an error of ours, without anything of what was said."""
     status = getattr(error, "status_code", None)
-    if status in chunks.REFUSALS:
+    if status in chunks.REFUSALS or _names_the_question(error):
         return ModelRefused(f"status {status}")
     return ModelUnavailable(type(error).__name__ if status is None else f"status {status}")
