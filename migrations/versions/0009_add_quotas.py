@@ -1,4 +1,4 @@
-"""Add what quotas are judged by: what an account wrote today, and from how many sources an inbox was filled.
+"""Add what quotas are judged by: what an account wrote today, and how many accounts a source made.
 
 A source is a client's address, kept for a day at most and only as a digest with that day's key (docs/adr/0008).
 """
@@ -18,7 +18,6 @@ def upgrade() -> None:
             ADD COLUMN quota_bytes bigint NOT NULL DEFAULT 0
         """
     )
-    op.execute("ALTER TABLE user_inbox_items ADD COLUMN source bytea")
     op.execute(
         """
         CREATE TABLE source_keys (
@@ -61,5 +60,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP FUNCTION source_of")
     op.execute("DROP TABLE source_counts, source_keys")
-    op.execute("ALTER TABLE user_inbox_items DROP COLUMN source")
     op.execute("ALTER TABLE users DROP COLUMN quota_day, DROP COLUMN quota_writes, DROP COLUMN quota_bytes")

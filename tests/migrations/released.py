@@ -49,9 +49,9 @@ ROWS = {
         """,
     "0009": """
         INSERT INTO source_keys VALUES ('2025-06-01', '\\x0102');
-        INSERT INTO source_counts SELECT source_of('192.0.2.1'), '2025-06-01', 3;
-        UPDATE user_inbox_items SET source = '\\x01'
+        INSERT INTO source_counts SELECT source_of('192.0.2.1'), '2025-06-01', 3
         """,
+    "0010": "UPDATE user_inbox_items SET source = '\\x01'",
 }
 
 

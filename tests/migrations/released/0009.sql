@@ -107,8 +107,7 @@ CREATE TABLE public.user_inbox_items (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
     encrypted_message bytea[] NOT NULL,
-    seq bigint,
-    source bytea
+    seq bigint
 );
 CREATE SEQUENCE public.user_inbox_items_seq
     START WITH 1
@@ -144,17 +143,17 @@ INSERT INTO public.metric_buckets VALUES ('2025-06-01 00:00:00+00', '00000000-00
 INSERT INTO public.rate_limit_consumptions VALUES ('key', '{"2025-06-01 00:00:00+00"}');
 INSERT INTO public.shared_items VALUES ('item of one', '00000000-0000-4000-8000-000000000001', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x7061796c6f6164', '\x6976');
 INSERT INTO public.shared_items VALUES ('item of two', '00000000-0000-4000-8000-000000000002', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x7061796c6f6164', '\x6976');
-INSERT INTO public.source_counts VALUES ('\x586ce32888efc123', '2025-06-01 00:00:00+00', 3);
+INSERT INTO public.source_counts VALUES ('\x12d90d14cbe5d9f0', '2025-06-01 00:00:00+00', 3);
 INSERT INTO public.source_keys VALUES ('2025-06-01', '\x0102');
-INSERT INTO public.source_keys VALUES ('2026-11-28', '\xc878f38943684f60a012f507bc9d1068d49311471df64a18b56e0683fe5af906');
-INSERT INTO public.user_events VALUES ('00000000-0000-4000-8000-000000000001', '7561829b-78ff-45c4-979d-48e0076f805f', '2025-06-01 00:00:00+00', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x6576656e74', '\x6976');
-INSERT INTO public.user_events VALUES ('00000000-0000-4000-8000-000000000002', 'f11e7478-6630-467f-86d0-9c92576b2add', '2025-06-01 00:00:00+00', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x6576656e74', '\x6976');
-INSERT INTO public.user_follow_secrets VALUES ('adfb45a1-bc02-42a9-b11b-b022f675857f', '00000000-0000-4000-8000-000000000001', 'secret');
-INSERT INTO public.user_follow_secrets VALUES ('48078fe7-a1b7-4da1-a4d5-ba896a7e618b', '00000000-0000-4000-8000-000000000002', 'secret');
-INSERT INTO public.user_inbox_items VALUES ('371fabcf-25f7-4267-83bf-153ccfa55420', '00000000-0000-4000-8000-000000000001', '{"\\x61","\\x62"}', NULL, '\x01');
-INSERT INTO public.user_inbox_items VALUES ('8f7adc40-a8de-4566-a029-076bd6bc59ce', '00000000-0000-4000-8000-000000000002', '{"\\x61","\\x62"}', NULL, '\x01');
-INSERT INTO public.user_inbox_items VALUES ('04a91755-b8ec-47d2-92f5-84e28f0cbbd5', '00000000-0000-4000-8000-000000000001', '{}', 1, '\x01');
-INSERT INTO public.user_inbox_items VALUES ('d601544c-07b7-4d0f-88b5-ff1e4d1b9b4f', '00000000-0000-4000-8000-000000000002', '{}', 2, '\x01');
+INSERT INTO public.source_keys VALUES ('2026-11-28', '\x6beacb1883e04cada13bf7183b074c5a8da034ce9ca84ca7952815fd4123954f');
+INSERT INTO public.user_events VALUES ('00000000-0000-4000-8000-000000000001', 'd5011a0a-ca1f-4619-b99d-b893db7c3631', '2025-06-01 00:00:00+00', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x6576656e74', '\x6976');
+INSERT INTO public.user_events VALUES ('00000000-0000-4000-8000-000000000002', '5b8f68b7-374f-4227-a025-f3ed04c7a95a', '2025-06-01 00:00:00+00', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x6576656e74', '\x6976');
+INSERT INTO public.user_follow_secrets VALUES ('e9349539-bc36-4562-87be-b051baf1eb6e', '00000000-0000-4000-8000-000000000001', 'secret');
+INSERT INTO public.user_follow_secrets VALUES ('c833c91c-bbbf-468a-a13a-ebae661fe6fd', '00000000-0000-4000-8000-000000000002', 'secret');
+INSERT INTO public.user_inbox_items VALUES ('92b8f95c-f425-48b8-a55c-b1a7688994c6', '00000000-0000-4000-8000-000000000001', '{"\\x61","\\x62"}', NULL);
+INSERT INTO public.user_inbox_items VALUES ('5a94e554-1663-4196-bc8b-f9e7b85db7c0', '00000000-0000-4000-8000-000000000002', '{"\\x61","\\x62"}', NULL);
+INSERT INTO public.user_inbox_items VALUES ('642ceac4-1612-410e-82c2-78d11e683c8f', '00000000-0000-4000-8000-000000000001', '{}', 1);
+INSERT INTO public.user_inbox_items VALUES ('49a223b5-7e33-48e0-b1d5-e5bc5670993d', '00000000-0000-4000-8000-000000000002', '{}', 2);
 INSERT INTO public.users VALUES ('00000000-0000-4000-8000-000000000001', 'one', 'AB', '2024-02-29 00:00:00+00', '2024-02-29 00:00:00+00', '\x01', NULL, NULL, NULL, '\x', '\x', NULL, '-infinity', NULL, 0, 0);
 INSERT INTO public.users VALUES ('00000000-0000-4000-8000-000000000002', 'two', 'CD', '2025-01-01 00:00:00+00', '2024-12-31 00:00:00+00', '\x02', '\x706c616e', '\x70696374757265', '\x6e616d65', '\x6976', '\x6b6579', '\x7665726966696572', '2025-06-01 00:00:00+00', NULL, 0, 0);
 SELECT pg_catalog.setval('public.chat_messages_seq_seq', 1, true);

@@ -144,17 +144,17 @@ INSERT INTO public.metric_buckets VALUES ('2025-06-01 00:00:00+00', '00000000-00
 INSERT INTO public.rate_limit_consumptions VALUES ('key', '{"2025-06-01 00:00:00+00"}');
 INSERT INTO public.shared_items VALUES ('item of one', '00000000-0000-4000-8000-000000000001', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x7061796c6f6164', '\x6976');
 INSERT INTO public.shared_items VALUES ('item of two', '00000000-0000-4000-8000-000000000002', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x7061796c6f6164', '\x6976');
-INSERT INTO public.source_counts VALUES ('\xa29d62a45e7648a6', '2025-06-01 00:00:00+00', 3);
+INSERT INTO public.source_counts VALUES ('\xc6961ff6c5260e1c', '2025-06-01 00:00:00+00', 3);
 INSERT INTO public.source_keys VALUES ('2025-06-01', '\x0102');
-INSERT INTO public.source_keys VALUES ('2026-11-28', '\x4859899a6faf43e39654e1b3746ce116ea6994a07a1e4383b16fbb99cfd35a06');
-INSERT INTO public.user_events VALUES ('00000000-0000-4000-8000-000000000001', '87575b5f-fef6-4d73-a525-0f86900f84f2', '2025-06-01 00:00:00+00', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x6576656e74', '\x6976');
-INSERT INTO public.user_events VALUES ('00000000-0000-4000-8000-000000000002', 'aeb64d34-21b5-4411-8f34-cd131858a776', '2025-06-01 00:00:00+00', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x6576656e74', '\x6976');
-INSERT INTO public.user_follow_secrets VALUES ('0dc1d007-ab7f-4392-b998-9c3895bebf3a', '00000000-0000-4000-8000-000000000001', 'secret');
-INSERT INTO public.user_follow_secrets VALUES ('2e9ef76b-f8ad-4847-8952-55ecbaaebe65', '00000000-0000-4000-8000-000000000002', 'secret');
-INSERT INTO public.user_inbox_items VALUES ('0216b0e0-c4ca-4fb5-a445-b021a5e98483', '00000000-0000-4000-8000-000000000001', '{"\\x61","\\x62"}', NULL, '\x01');
-INSERT INTO public.user_inbox_items VALUES ('f1327d93-9be6-47fa-9fd3-08207088868e', '00000000-0000-4000-8000-000000000002', '{"\\x61","\\x62"}', NULL, '\x01');
-INSERT INTO public.user_inbox_items VALUES ('a90555fb-923a-415d-9ad0-891e23e0b729', '00000000-0000-4000-8000-000000000001', '{}', 1, '\x01');
-INSERT INTO public.user_inbox_items VALUES ('2c5b261e-d93b-47a6-b2a2-6532453dbd79', '00000000-0000-4000-8000-000000000002', '{}', 2, '\x01');
+INSERT INTO public.source_keys VALUES ('2026-11-28', '\xada04bc0d42944348ede2a4f49ad33d6c312aaa077134a7e988f924f60653065');
+INSERT INTO public.user_events VALUES ('00000000-0000-4000-8000-000000000001', '48722ead-aa36-4bfd-9d86-77f0db7d3707', '2025-06-01 00:00:00+00', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x6576656e74', '\x6976');
+INSERT INTO public.user_events VALUES ('00000000-0000-4000-8000-000000000002', '0f0f9e20-4c50-4c7f-bcab-ca7a39afe94e', '2025-06-01 00:00:00+00', '2025-06-01 00:00:00+00', '2999-01-01 00:00:00+00', '\x6576656e74', '\x6976');
+INSERT INTO public.user_follow_secrets VALUES ('90433466-5f21-4ac5-939e-435a6e0d1f9c', '00000000-0000-4000-8000-000000000001', 'secret');
+INSERT INTO public.user_follow_secrets VALUES ('65ca3566-1050-4e54-b032-5ac2306fb467', '00000000-0000-4000-8000-000000000002', 'secret');
+INSERT INTO public.user_inbox_items VALUES ('fce492d1-a599-43ae-851c-e13608246045', '00000000-0000-4000-8000-000000000001', '{"\\x61","\\x62"}', NULL, '\x01');
+INSERT INTO public.user_inbox_items VALUES ('ca0b930a-c5d7-4df2-a610-aa9323889e5e', '00000000-0000-4000-8000-000000000002', '{"\\x61","\\x62"}', NULL, '\x01');
+INSERT INTO public.user_inbox_items VALUES ('6c2ad78b-91c4-4a17-bb66-7a5e9d9f84c0', '00000000-0000-4000-8000-000000000001', '{}', 1, '\x01');
+INSERT INTO public.user_inbox_items VALUES ('f6e154b9-6275-478a-af6c-6e21c829e3ab', '00000000-0000-4000-8000-000000000002', '{}', 2, '\x01');
 INSERT INTO public.users VALUES ('00000000-0000-4000-8000-000000000001', 'one', 'AB', '2024-02-29 00:00:00+00', '2024-02-29 00:00:00+00', '\x01', NULL, NULL, NULL, '\x', '\x', NULL, '-infinity', NULL, 0, 0);
 INSERT INTO public.users VALUES ('00000000-0000-4000-8000-000000000002', 'two', 'CD', '2025-01-01 00:00:00+00', '2024-12-31 00:00:00+00', '\x02', '\x706c616e', '\x70696374757265', '\x6e616d65', '\x6976', '\x6b6579', '\x7665726966696572', '2025-06-01 00:00:00+00', NULL, 0, 0);
 SELECT pg_catalog.setval('public.chat_messages_seq_seq', 1, true);
@@ -194,7 +194,6 @@ CREATE INDEX ix_user_events_user_id_timestamp ON public.user_events USING btree 
 CREATE INDEX ix_user_follow_secrets_user_id ON public.user_follow_secrets USING btree (user_id);
 CREATE INDEX ix_user_follow_secrets_value ON public.user_follow_secrets USING btree (value);
 CREATE INDEX ix_user_inbox_items_user_id ON public.user_inbox_items USING btree (user_id);
-CREATE INDEX ix_users_unused ON public.users USING btree (created) WHERE (rsa_public_key = '\x'::bytea);
 CREATE UNIQUE INDEX ix_users_user_lookup ON public.users USING btree (user_lookup);
 ALTER TABLE ONLY public.chat_messages
     ADD CONSTRAINT fk_chat_messages_chats_chat_id FOREIGN KEY (chat_id) REFERENCES public.chats(id) ON DELETE CASCADE;
