@@ -5,6 +5,7 @@ the gateway dies the server ends.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ from shared.settings import chat_settings, threads_with_chats
 
 GATEWAY = Path(__file__).parent.parent / "functions" / "gateway" / "main.py"
 START_SECONDS = 60.0
-CHECKPOINT_MIB = 32  # what a checkpoint, a deletion and the metrics may need beside the log
+DELETION_MIB = 256  # what the log grows by while the largest account is deleted: each page of it is in it once
 STOP_SECONDS = 4.0  # for requests under way; the database then takes up to 3 s more
 
 
@@ -57,7 +58,8 @@ def _disk(settings: LocalSettings, postgres: EmbeddedPostgres | None) -> dict[st
     """Return how the gateway finds out that the embedded database's disk is nearly full."""
     if postgres is None:
         return {}
-    reserve = os.environ.get("STORAGE_RESERVE_MIB") or str(postgres.log_mib + CHECKPOINT_MIB)
+    half_mib = shutil.disk_usage(settings.data_dir).total // 2**21
+    reserve = os.environ.get("STORAGE_RESERVE_MIB") or str(min(postgres.log_mib + DELETION_MIB, half_mib))
     return {"STORAGE_FOLDER": str(settings.data_dir), "STORAGE_RESERVE_MIB": reserve}
 
 
