@@ -31,7 +31,7 @@ from bench.routes import request
 from bench.servers import ROOT, MeasuredServer, cpu_seconds
 from bench.world import PASSWORD
 from shared.data.pool import Database
-from shared.settings import threads_with_chats
+from shared.settings.planner import threads_with_chats
 
 CLIENTS = 16
 ANSWER_SECONDS = 60.0

@@ -13,7 +13,7 @@ import psutil
 from local import processes
 from local.postgres import BIN, DATABASE, ROLE
 from local.processes import free_port
-from shared.settings import threads_with_chats
+from shared.settings.planner import threads_with_chats
 
 ROOT = Path(__file__).parent.parent
 GATEWAY = ROOT / "functions" / "gateway" / "main.py"

@@ -28,7 +28,7 @@ from local.server import (
     wait_for_port,
 )
 from local.settings import LocalSettings
-from shared.settings import chat_settings, threads_with_chats
+from shared.settings.planner import chat_settings, threads_with_chats
 
 GATEWAY = Path(__file__).parent.parent / "functions" / "gateway" / "main.py"
 START_SECONDS = 60.0

@@ -11,7 +11,7 @@ from datetime import datetime
 from shared import scheduler
 from shared.errors import InvalidSetting, ProviderUnavailable
 from shared.scheduler import JobStatus
-from shared.settings import cleanup_settings
+from shared.settings.operation import cleanup_settings
 
 ACTIONS = {
     "status": scheduler.status,

@@ -15,7 +15,7 @@ from functools import cache
 from traceback import extract_tb, format_list
 from typing import Any
 
-from shared.settings import log_settings
+from shared.settings.operation import log_settings
 
 request_fields: ContextVar[Mapping[str, Any]] = ContextVar("request_fields", default={})  # noqa: B039 - never changed
 

@@ -14,7 +14,7 @@ from shared.ending import at_end
 from shared.errors import ServiceError
 from shared.metrics import registry
 from shared.process import CpuMeter, memory_percent
-from shared.settings import metric_settings
+from shared.settings.operation import metric_settings
 
 log = logging.getLogger(__name__)
 

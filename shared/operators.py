@@ -13,7 +13,9 @@ from base64 import b64decode
 import flask
 
 from shared.errors import NotOperator, ProviderUnavailable
-from shared.settings import LOCAL, OperatorSettings, environment_settings, operator_settings, secret
+from shared.settings.environment import LOCAL, environment_settings
+from shared.settings.operation import OperatorSettings, operator_settings
+from shared.settings.secrets import secret
 
 _JWT_PARTS = 3
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared import google_clients
 from shared.errors import InvalidSetting, ProviderUnavailable
-from shared.settings import CleanupSettings
+from shared.settings.operation import CleanupSettings
 
 if TYPE_CHECKING:
     from google.cloud.scheduler_v1 import Job

@@ -5,7 +5,7 @@ A full disk stops PostgreSQL, and with it reading and deleting. So what would st
 
 import os
 
-from shared.settings import storage_settings
+from shared.settings.database import storage_settings
 
 
 def is_full() -> bool:

@@ -39,7 +39,7 @@ module "function" {
 locals {
   connection_name  = "${var.project}:${var.region}:liftlog-user-data-${local.environment}"
   cleanup_job_name = "liftlog-cleanup-${local.environment}"
-  threads_beside   = 16 # of a process with chats, for other requests: shared/settings.py
+  threads_beside   = 16 # of a process with chats, for other requests: shared/settings/planner.py
   serves_cleanup   = ["cleanup", "gateway"]
   serves_chats     = ["ai_chat", "gateway"]
 

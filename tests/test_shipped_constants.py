@@ -67,7 +67,7 @@ SHIPPED = [
     ("shared.signalr.protocol", "MAX_MESSAGE_BYTES", 256 * KIB, "chat", "is larger than 256 KiB"),
     ("shared.signalr.switchboard", "LOOK_SECONDS", 1, "chat", "looks at its chats once a second"),
     ("shared.signalr.tickets", "OPENS_FOR_SECONDS", 120, "chat", "the two minutes in which it opens a connection"),
-    ("shared.settings", "THREADS_BESIDE_CHATS", 16, "chat", "`THREADS` must be 16 more than that"),
+    ("shared.settings.planner", "THREADS_BESIDE_CHATS", 16, "chat", "`THREADS` must be 16 more than that"),
     ("shared.subscriptions.subscribers", "WEB_DAILY_REQUESTS", 100, "api", "have 100 requests in any 24 hours"),
     ("shared.subscriptions.subscribers", "DAILY_REQUESTS", 20, "api", "have 100 requests in any 24 hours, others 20"),
     ("shared.subscriptions.memory", "PAID_SECONDS", 300, "subscriptions", "A yes is remembered for five minutes"),

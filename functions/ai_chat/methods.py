@@ -4,7 +4,7 @@ from functions.ai_chat import plans, turns
 from functions.ai_chat.turns import Cancelled
 from shared.data import rate_limit_database, rate_limits
 from shared.errors import RateLimited, ServiceError
-from shared.settings import chat_settings
+from shared.settings.planner import chat_settings
 from shared.signalr import Conversation, ConversationState, Hub, Turn
 
 NO_MORE_TODAY = "You have had all the answers that I can give within 24 hours. Please come back at {time} UTC."

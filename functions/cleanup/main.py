@@ -19,7 +19,7 @@ from shared import operators, scheduler
 from shared.data import cleanup_runs, database
 from shared.http import Family
 from shared.metrics import registry
-from shared.settings import cleanup_settings
+from shared.settings.operation import cleanup_settings
 
 log = logging.getLogger(__name__)
 family = Family("cleanup", operation="POST /cleanup")

@@ -20,7 +20,7 @@ from shared.data import (
     shared_items,
     users,
 )
-from shared.settings import CleanupSettings
+from shared.settings.operation import CleanupSettings
 
 BATCH_ROWS = 500
 PAUSE_SHARE = 2.0  # of the time that the batch before took

@@ -10,7 +10,7 @@ from functions.migrate.schemas import Migrate
 from shared import operators
 from shared.errors import Overloaded
 from shared.http import Family
-from shared.settings import database_settings
+from shared.settings.database import database_settings
 
 family = Family("migrate", operation="POST /migrate")
 

@@ -7,7 +7,7 @@ from shared.ai.model import Model
 from shared.ai.questions import Question
 from shared.ai.streams import Stream
 from shared.metrics import registry
-from shared.settings import model_settings
+from shared.settings.planner import model_settings
 
 __all__ = ["Model", "Question", "Stream", "model"]
 

@@ -16,7 +16,8 @@ from shared.ai import chunks
 from shared.ai.questions import Question
 from shared.ai.streams import Line, Piece
 from shared.errors import ModelRefused, ModelUnavailable, ServiceError
-from shared.settings import ModelSettings, secret
+from shared.settings.planner import ModelSettings
+from shared.settings.secrets import secret
 
 CONNECT_SECONDS = 5.0
 RETRY_COUNT = 2

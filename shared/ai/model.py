@@ -8,7 +8,8 @@ from shared.ai.breaker import Breaker
 from shared.ai.questions import Question
 from shared.ai.streams import Stream
 from shared.errors import InvalidSetting, ModelUnavailable
-from shared.settings import OPENAI_URL, ModelSettings, secret
+from shared.settings.planner import OPENAI_URL, ModelSettings
+from shared.settings.secrets import secret
 
 if TYPE_CHECKING:
     from shared.ai.endpoint import Endpoint

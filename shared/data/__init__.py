@@ -4,7 +4,7 @@ from functools import cache
 
 from shared.data.pool import Database
 from shared.metrics import registry
-from shared.settings import database_settings
+from shared.settings.database import database_settings
 
 
 @cache

@@ -16,7 +16,7 @@ from pg8000.native import PreparedStatement
 from shared.data import cloud_sql
 from shared.errors import DatabaseUnavailable, ProviderUnavailable
 from shared.memory import LARGE_BYTES, budget
-from shared.settings import secret
+from shared.settings.secrets import secret
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 15

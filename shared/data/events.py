@@ -9,7 +9,7 @@ from uuid import UUID
 from shared.credentials import Credentials
 from shared.data import authenticated, quotas
 from shared.data.pool import Database
-from shared.settings import quota_settings
+from shared.settings.quotas import quota_settings
 
 ENTRY_EVENTS = 256
 ENTRY_BYTES = 2 * 1024 * 1024  # of an answer's JSON, per user asked for

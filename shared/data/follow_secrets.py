@@ -7,7 +7,7 @@ rows have an id made of user and value, which makes putting one twice harmless.
 from shared.credentials import Credentials
 from shared.data import authenticated, quotas
 from shared.data.pool import Database
-from shared.settings import quota_settings
+from shared.settings.quotas import quota_settings
 
 
 def put(db: Database, credentials: Credentials, secret: str) -> None:

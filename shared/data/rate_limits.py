@@ -7,7 +7,7 @@ may be older than that.
 from shared.data.pool import Database
 from shared.errors import DatabaseUnavailable, RateLimited
 from shared.metrics import registry
-from shared.settings import environment_settings
+from shared.settings.environment import environment_settings
 
 
 def consume(db: Database, key: str, limit: int) -> None:

@@ -8,7 +8,7 @@ from shared.cuids import new_cuid
 from shared.data import authenticated, quotas
 from shared.data.pool import Database
 from shared.errors import UnknownSharedItem, UnknownUser, WrongPassword
-from shared.settings import quota_settings
+from shared.settings.quotas import quota_settings
 
 
 @dataclass(frozen=True, slots=True)

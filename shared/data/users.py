@@ -9,7 +9,8 @@ from shared.data import authenticated, quotas
 from shared.data.pool import Database
 from shared.errors import UnknownUser
 from shared.passwords import LegacyHash, fast_verifier, new_legacy_hash, new_password
-from shared.settings import password_settings, quota_settings
+from shared.settings.database import password_settings
+from shared.settings.quotas import quota_settings
 
 UNUSED_DAYS = 90
 PICTURES_BYTES, PLANS_BYTES = 8 * 1024 * 1024, 10 * 1024 * 1024  # of one batch; a function may answer 32 MB

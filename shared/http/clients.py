@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from flask import Request
 
-from shared.settings import trusted_proxies
+from shared.settings.quotas import trusted_proxies
 
 _MAX_HOPS = 20  # addresses of X-Forwarded-For that are looked at, the nearest first
 _IPV6_PREFIX = 64  # bits; a household or a phone has a network of that size

@@ -17,7 +17,7 @@ from shared import errors, logs
 from shared.http.routes import Route
 from shared.metric_writer import writer
 from shared.metrics import observation, registry, series
-from shared.settings import log_settings
+from shared.settings.operation import log_settings
 
 log = logging.getLogger(__name__)
 

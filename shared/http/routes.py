@@ -20,7 +20,7 @@ from shared.errors import (
 from shared.http.browsers import refuse_foreign_pages
 from shared.http.responses import JsonText, json_response
 from shared.http.schema import WireSchema
-from shared.settings import maintenance_settings
+from shared.settings.operation import maintenance_settings
 
 # What installed apps ask for, of whichever function. They delete their account on a 404 there, so where this function
 # has no route of such a path, a proxy or the balancer has erred. A test holds it against the manifest.

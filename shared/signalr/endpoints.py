@@ -21,7 +21,7 @@ from shared.errors import InvalidRequest, UnknownConnection
 from shared.http import Family
 from shared.http.bodies import read_body
 from shared.http.responses import json_response
-from shared.settings import chat_settings
+from shared.settings.planner import chat_settings
 from shared.signalr import polling, tickets
 from shared.signalr.hubs import Hub
 from shared.signalr.places import places

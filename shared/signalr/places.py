@@ -7,7 +7,7 @@ from functools import cache
 
 from shared.errors import ChatsFull
 from shared.metrics import registry
-from shared.settings import chat_settings
+from shared.settings.planner import chat_settings
 
 RESERVED = 8  # further places, for polls of chats that were opened before and would be lost
 

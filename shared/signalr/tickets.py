@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from shared.errors import InvalidSetting, UnknownConnection
-from shared.settings import secret
+from shared.settings.secrets import secret
 
 OPENS_FOR_SECONDS = 120  # from the negotiation; a connection that was opened in time lasts as long as it likes
 MIN_KEY_CHARACTERS = 32

@@ -5,7 +5,9 @@ A JWS proves itself by its certificates, which end at Apple's root, and by namin
 
 from datetime import datetime
 
-from shared.settings import environment_settings, secret, store_settings
+from shared.settings.environment import environment_settings
+from shared.settings.secrets import secret
+from shared.settings.stores import store_settings
 from shared.subscriptions import apple_root_ca_g3
 from shared.subscriptions.asking import Json, ask, instant_of, latest, objects
 from shared.subscriptions.outcomes import NotConfigured, NotPaid, StoreFailed

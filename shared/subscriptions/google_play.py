@@ -7,7 +7,9 @@ from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.settings import environment_settings, secret, store_settings
+from shared.settings.environment import environment_settings
+from shared.settings.secrets import secret
+from shared.settings.stores import store_settings
 from shared.subscriptions.asking import Json, ask, latest, objects, path_segment
 from shared.subscriptions.outcomes import NotConfigured, NotPaid, StoreFailed
 

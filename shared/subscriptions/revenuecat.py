@@ -2,7 +2,9 @@
 
 from datetime import datetime
 
-from shared.settings import environment_settings, secret, store_settings
+from shared.settings.environment import environment_settings
+from shared.settings.secrets import secret
+from shared.settings.stores import store_settings
 from shared.subscriptions.asking import FOREVER, Json, ask, instant_of, latest, objects, path_segment
 from shared.subscriptions.outcomes import NotConfigured, StoreFailed
 

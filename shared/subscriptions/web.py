@@ -3,7 +3,7 @@
 import hmac
 from datetime import datetime
 
-from shared.settings import secret
+from shared.settings.secrets import secret
 from shared.subscriptions.asking import FOREVER
 from shared.subscriptions.outcomes import NotConfigured, NotPaid
 

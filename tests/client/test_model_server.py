@@ -14,7 +14,7 @@ from client.scripted_answers import CallTool, Say
 from functions.ai import plans as rest_plans
 from functions.ai_chat import plans as chat_plans
 from shared.ai import model as language_model
-from shared.settings import model_settings
+from shared.settings.planner import model_settings
 from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
 from tests.waiting import WAIT_SECONDS
 

@@ -10,7 +10,7 @@ import pytest
 
 from functions.cleanup import sweep
 from shared.data import cleanup_runs, events, rate_limits, shared_items
-from shared.settings import CleanupSettings
+from shared.settings.operation import CleanupSettings
 from tests.databases import transaction
 from tests.fake_google import FakeScheduler
 from tests.servers import Caller, Servers

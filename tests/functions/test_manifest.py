@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from shared import operators
-from shared.settings import THREADS_BESIDE_CHATS
+from shared.settings.planner import THREADS_BESIDE_CHATS
 from tests.examples import PUBLIC, has_password
 from tests.servers import FUNCTIONS, manifest
 

@@ -12,7 +12,7 @@ from client.scripted_answers import CallTool, Say
 from functions.ai_chat import histories, plans, turns
 from functions.ai_chat.turns import Cancelled, introduction
 from shared.ai import model
-from shared.settings import model_settings
+from shared.settings.planner import model_settings
 from tests.plans import plan, plan_v1, weighted
 from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
 from tests.waiting import WAIT_SECONDS, wait_for

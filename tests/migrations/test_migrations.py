@@ -26,7 +26,7 @@ from shared.data import connections, events, inboxes, users
 from shared.data.pool import Database
 from shared.errors import DatabaseUnavailable, Overloaded, WrongPassword
 from shared.passwords import LegacyHash
-from shared.settings import database_settings
+from shared.settings.database import database_settings
 from tests.databases import transaction
 from tests.migrations import original
 from tests.migrations.original import Account

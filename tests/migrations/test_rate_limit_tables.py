@@ -10,7 +10,8 @@ from shared.data import database as service_database
 from shared.data import rate_limit_database, rate_limits
 from shared.data.pool import Database
 from shared.errors import DatabaseUnavailable
-from shared.settings import database_settings, environment_settings
+from shared.settings.database import database_settings
+from shared.settings.environment import environment_settings
 from tests.migrations.test_migrations import database, make_migrate
 
 ORIGINAL = [

@@ -10,7 +10,7 @@ from shared.ai.model import Model
 from shared.ai.questions import Question
 from shared.ai.streams import CallPart, End, Refusal, Words
 from shared.errors import ModelUnavailable
-from shared.settings import ModelSettings
+from shared.settings.planner import ModelSettings
 from tests.scripted_faults import Disconnect, Raw, Whole
 from tests.waiting import WAIT_SECONDS
 

@@ -18,7 +18,7 @@ from shared.ai.model import Model
 from shared.ai.questions import Question
 from shared.ai.streams import CallPart, End, Line, Refusal, Words
 from shared.errors import InvalidSetting, ModelRefused, ModelUnavailable
-from shared.settings import OPENAI_URL, ModelSettings
+from shared.settings.planner import OPENAI_URL, ModelSettings
 from tests.certificates import self_signed
 from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Redirect, Refuse, Stall
 from tests.waiting import WAIT_SECONDS

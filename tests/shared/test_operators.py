@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import jwt
 from google.auth.crypt import RSASigner
 
-from shared import operators, settings
+from shared import operators
 from shared.errors import InvalidSetting, NotOperator, ProviderUnavailable
+from shared.settings.environment import environment_settings
+from shared.settings.operation import operator_settings
 from tests.fake_google import FakeApi
 
 AUDIENCE = "https://liftlog-operator-staging.example"
@@ -71,8 +73,8 @@ def api(google, monkeypatch):
 
 
 def forget():
-    settings.operator_settings.cache_clear()
-    settings.environment_settings.cache_clear()
+    operator_settings.cache_clear()
+    environment_settings.cache_clear()
 
 
 def test_a_configured_identity_is_let_in(api, google):

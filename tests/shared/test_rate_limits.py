@@ -11,7 +11,7 @@ import migrations
 from shared.data import rate_limits
 from shared.data.pool import Database
 from shared.errors import InvalidSetting, RateLimited
-from shared.settings import environment_settings
+from shared.settings.environment import environment_settings
 from tests.postgres_proxy import PostgresProxy
 from tests.waiting import WAIT_SECONDS
 

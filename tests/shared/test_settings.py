@@ -6,21 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from shared import settings
 from shared.errors import InvalidSetting
+from shared.settings.database import database_settings
+from shared.settings.operation import cleanup_settings, metric_settings
+from shared.settings.planner import chat_settings, model_settings
+from shared.settings.secrets import secret_settings
 
 DOCUMENT = (Path(__file__).parent.parent.parent / "docs" / "settings.md").read_text()
 # variable, the function that reads it, the attribute; its default, the least and the most
 NUMBERS = [
-    ("DB_POOL_SIZE", "database_settings", "pool_size", 8, 1, 100),
-    ("DB_POOL_TIMEOUT_SECONDS", "database_settings", "pool_timeout_seconds", 5, 0.01, 60),
-    ("OPENAI_TIMEOUT_SECONDS", "model_settings", "timeout_seconds", 60, 1, 600),
-    ("CHAT_LIMIT", "chat_settings", "limit", 50, 1, 10_000),
-    ("CHAT_TURNS_PER_DAY", "chat_settings", "turns_per_day", 100, 0, 1_000_000),
-    ("SECRET_TTL_SECONDS", "secret_settings", "ttl_seconds", 300, 1, 86_400),
-    ("METRICS_FLUSH_SECONDS", "metric_settings", "flush_seconds", 5, 0.1, 3600),
-    ("EVENT_RETENTION_DAYS", "cleanup_settings", "event_retention_days", 30, 0, 3650),
-    ("CLEANUP_SECONDS", "cleanup_settings", "seconds", 240, 1, 1500),
+    ("DB_POOL_SIZE", database_settings, "pool_size", 8, 1, 100),
+    ("DB_POOL_TIMEOUT_SECONDS", database_settings, "pool_timeout_seconds", 5, 0.01, 60),
+    ("OPENAI_TIMEOUT_SECONDS", model_settings, "timeout_seconds", 60, 1, 600),
+    ("CHAT_LIMIT", chat_settings, "limit", 50, 1, 10_000),
+    ("CHAT_TURNS_PER_DAY", chat_settings, "turns_per_day", 100, 0, 1_000_000),
+    ("SECRET_TTL_SECONDS", secret_settings, "ttl_seconds", 300, 1, 86_400),
+    ("METRICS_FLUSH_SECONDS", metric_settings, "flush_seconds", 5, 0.1, 3600),
+    ("EVENT_RETENTION_DAYS", cleanup_settings, "event_retention_days", 30, 0, 3650),
+    ("CLEANUP_SECONDS", cleanup_settings, "seconds", 240, 1, 1500),
 ]
 
 
@@ -34,7 +37,7 @@ def read(monkeypatch):
         monkeypatch.delenv(variable, raising=False)
         if value is not None:
             monkeypatch.setenv(variable, str(value))
-        return attrgetter(attribute)(getattr(settings, reader).__wrapped__())
+        return attrgetter(attribute)(reader.__wrapped__())
 
     return anew
 

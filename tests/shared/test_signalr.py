@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import ChatsFull, InvalidSetting, UnknownConnection
-from shared.settings import THREADS_BESIDE_CHATS
+from shared.settings.planner import THREADS_BESIDE_CHATS
 from shared.signalr import protocol, tickets
 from shared.signalr.hubs import Hub, InvalidCall, Turn, bind
 from shared.signalr.places import RESERVED, Places

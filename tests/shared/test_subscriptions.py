@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from shared import subscriptions
 from shared.errors import InvalidSetting, NotSubscribed, Overloaded
-from shared.settings import environment_settings, store_settings
+from shared.settings.environment import environment_settings
+from shared.settings.stores import store_settings
 from shared.subscriptions import apple, apple_root_ca_g3, asking, gate, google_play, memory, outcomes
 from shared.subscriptions.subscribers import Subscriber
 from tests import stores as fake

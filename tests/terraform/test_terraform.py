@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from shared.service_levels import NOT_IN_LATENCY, SERVICE_LEVELS
-from shared.settings import THREADS_BESIDE_CHATS
+from shared.settings.planner import THREADS_BESIDE_CHATS
 from shared.worker.incoming import MOST_BODY_BYTES
 from tests.servers import manifest
 from tests.terraform.planning import BASICS, DOMAIN, PROJECT, REGION, ROOT, Plan

@@ -1,0 +1,47 @@
+"""Where the app stores are asked for subscriptions."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from shared.settings.reading import base_url, text
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where the app stores are asked for subscriptions, and for which app. Their keys are secrets (`secret`).
+
+    REVENUECAT_PROJECT_ID              the project whose customers are subscribers; unset denies RevenueCat
+    REVENUECAT_ENTITLEMENT_ID          the entitlement that counts; unset: any, but none in production
+    REVENUECAT_BASE_URL                default https://api.revenuecat.com/v2
+    GOOGLE_PLAY_PACKAGE                the app's package name; unset denies Google
+    GOOGLE_PLAY_BASE_URL               a mirror that answers for Google's API and, at /token, for its token endpoint
+    APPLE_BUNDLE_ID                    the app's bundle id; default com.limajuice.liftlog
+    APPLE_VERIFY_RECEIPT_URL           default https://buy.itunes.apple.com/verifyReceipt
+    APPLE_SANDBOX_VERIFY_RECEIPT_URL   default https://sandbox.itunes.apple.com/verifyReceipt
+    """
+
+    revenuecat_project_id: str
+    revenuecat_entitlement_id: str
+    revenuecat_base_url: str
+    google_play_package: str
+    google_play_base_url: str
+    apple_bundle_id: str
+    apple_verify_receipt_url: str
+    apple_sandbox_verify_receipt_url: str
+
+
+@cache
+def store_settings() -> StoreSettings:
+    """Read the app stores' settings."""
+    return StoreSettings(
+        revenuecat_project_id=text("REVENUECAT_PROJECT_ID"),
+        revenuecat_entitlement_id=text("REVENUECAT_ENTITLEMENT_ID"),
+        revenuecat_base_url=base_url("REVENUECAT_BASE_URL", "https://api.revenuecat.com/v2"),
+        google_play_package=text("GOOGLE_PLAY_PACKAGE"),
+        google_play_base_url=base_url("GOOGLE_PLAY_BASE_URL", ""),
+        apple_bundle_id=text("APPLE_BUNDLE_ID", "com.limajuice.liftlog"),
+        apple_verify_receipt_url=text("APPLE_VERIFY_RECEIPT_URL", "https://buy.itunes.apple.com/verifyReceipt"),
+        apple_sandbox_verify_receipt_url=text(
+            "APPLE_SANDBOX_VERIFY_RECEIPT_URL", "https://sandbox.itunes.apple.com/verifyReceipt"
+        ),
+    )
