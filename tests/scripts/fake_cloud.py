@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
@@ -122,8 +123,8 @@ class FakeCloud:
             "no_proxy": "127.0.0.1",
         } | {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"http://{api}.fake/" for api in APIS}
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDSDK_", "GOOGLE_"))}
-        quick = {"PATH": f"{os.environ[GCLOUD_FOLDER]}:{os.environ['PATH']}"} if GCLOUD_FOLDER in os.environ else {}
-        return kept | ours | quick
+        folders = [str(programs(folder)), *filter(None, [os.environ.get(GCLOUD_FOLDER)]), os.environ["PATH"]]
+        return kept | ours | {"PATH": ":".join(folders)}
 
     def answer(self, method: str, url: str, headers: Any, body: bytes) -> tuple[int, Any, dict[str, str]]:
         parts = urlsplit(url)
@@ -636,6 +637,15 @@ class FakeProject(FakeRelease):
         value, _ = self.versions[match[1]][number - 1]
         self.versions[match[1]][number - 1] = (value, "DISABLED" if match[3] == "disable" else "ENABLED")
         return 200, self._version(match[1], number)
+
+
+def programs(folder: Path) -> Path:
+    """Return a folder of programs that come first: `python3` without any library, and no version manager before it."""
+    found = folder / "bin"
+    if not found.exists():
+        found.mkdir()
+        (found / "python3").symlink_to(Path(sys.executable).resolve())
+    return found
 
 
 def run(cloud: FakeCloud, folder: Path, *command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
