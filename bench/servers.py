@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psutil
 
+from bench.limits import MemoryGroup
 from local import processes
 from local.postgres import BIN, DATABASE, ROLE
 from local.processes import free_port
@@ -36,14 +37,24 @@ class DidNotStart(Exception):
 class MeasuredServer:
     """A function in functions-framework: gunicorn's arbiter and its workers."""
 
-    def __init__(self, name: str, source: Path, environment: Mapping[str, str], *, one_cpu: bool) -> None:
-        """Start it and wait until it listens. Raises DidNotStart."""
+    def __init__(
+        self,
+        name: str,
+        source: Path,
+        environment: Mapping[str, str],
+        *,
+        one_cpu: bool,
+        group: MemoryGroup | None = None,
+    ) -> None:
+        """Start it and wait until it listens. `group`: what it lives in. Raises DidNotStart."""
         self.port = free_port()
         address = ("127.0.0.1", self.port)
         environment = {**os.environ, **environment}
         quiet = subprocess.DEVNULL  # of a line for each request
         self._process = processes.start(name, source, address, environment, one_cpu=one_cpu, stdout=quiet)
         self.pid = self._process.pid
+        if group:
+            group.take(self.pid)
         if not processes.wait_until_listening(self._process, address):
             self.stop()
             raise DidNotStart(name)

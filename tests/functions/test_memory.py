@@ -7,6 +7,7 @@ from itertools import cycle, islice
 import psutil
 import pytest
 
+from bench.limits import memory_group
 from functions.user.schemas import MAX_PICTURE_BYTES, MAX_PLAN_BYTES
 from tests.raw_http import ask, request
 from tests.servers import Server
@@ -22,11 +23,16 @@ PICTURES_IN_ANSWER = 8 * MIB // MAX_PICTURE_BYTES
 
 @pytest.fixture
 def server(database_url):
-    """The function `user` as the cloud runs it: 16 threads, 512 MiB."""
-    server = Server("user", DATABASE_URL=database_url, THREADS="16", DB_POOL_SIZE="2", TEST_MODE="true",
-                    ENVIRONMENT="local")  # fmt: skip
-    yield server
-    server.stop()
+    """The function `user` as the cloud runs it: 16 threads, and killed at 512 MiB where we may have that done."""
+    with memory_group(512 * MIB) as group:
+        server = Server("user", DATABASE_URL=database_url, THREADS="16", DB_POOL_SIZE="2", TEST_MODE="true",
+                        ENVIRONMENT="local")  # fmt: skip
+        if group:
+            group.take(server.process.pid)
+            for worker in psutil.Process(server.process.pid).children():
+                group.take(worker.pid)
+        yield server
+        server.stop()
 
 
 def new_user(server):
@@ -47,9 +53,10 @@ def test_the_largest_requests_and_answers_fit_into_an_instance(server):
         request("POST", "/", {"route": "PUT /user", "body": CROWD}),
         request("POST", "/users", {"ids": [user.id for user in users]}),
     ]
+    (worker,) = psutil.Process(server.process.pid).children()
     with ThreadPoolExecutor(AT_ONCE) as executor:
         statuses = set(executor.map(lambda one: ask(server.port, one).status, islice(cycle(asked), REQUESTS)))
-    (worker,) = psutil.Process(server.process.pid).children()
+    assert worker.is_running(), "it was killed"
     assert {200, 400, 401} <= statuses <= {200, 400, 401, 503}
     assert peak_bytes(worker) < 400 * MIB
     wait_for(lambda: worker.memory_info().rss < 200 * MIB)
