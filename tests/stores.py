@@ -39,6 +39,8 @@ class Reply:
     status: int = 200
     body: Any = None  # JSON; bytes go out as they are
     stalls: bool = False  # nothing is ever said
+    headers: dict[str, str] = field(default_factory=dict)
+    then: "Reply | None" = None  # what it says from the next time on
 
 
 @dataclass
@@ -131,26 +133,36 @@ class Stores:
         unknown = Reply(404, {"object": "error", "type": "resource_missing", "retryable": False})
         if method != "GET" or "/" in customer:
             return unknown
-        return self.customers.get(unquote(customer), unknown)
+        return _next(self.customers, unquote(customer), unknown)
 
     def _google_token(self, _method: str, _path: str, _authorization: str, body: bytes) -> Reply:
         (assertion,) = parse_qs(body.decode())["assertion"]
         claims = jwt.decode(assertion, rsa_key().public_key(), algorithms=["RS256"], audience=f"{self.url}/token")
         assert claims["iss"] == ACCOUNT
         assert claims["scope"] == "https://www.googleapis.com/auth/androidpublisher"
-        return self.grant or Reply(200, {"access_token": "ya29.a", "expires_in": 3599, "token_type": "Bearer"})
+        reply = self.grant or Reply(200, {"access_token": "ya29.a", "expires_in": 3599, "token_type": "Bearer"})
+        self.grant = self.grant and (reply.then or self.grant)
+        return reply
 
     def _google(self, _method: str, token: str, authorization: str, _body: bytes) -> Reply:
         if authorization != "Bearer ya29.a":
             return Reply(401, {"error": {"code": 401, "status": "UNAUTHENTICATED"}})
         unknown = Reply(404, {"error": {"code": 404, "status": "NOT_FOUND"}})
-        return self.purchases.get(unquote(token), unknown)
+        return _next(self.purchases, unquote(token), unknown)
 
     def _apple(self, receipts: dict[str, Reply], _method: str, _path: str, _authorization: str, body: bytes) -> Reply:
         question = json.loads(body)
         if question["password"] != APPLE_SECRET:
             return Reply(200, {"status": 21004})
-        return receipts.get(question["receipt-data"], Reply(200, {"status": 21003}))
+        return _next(receipts, question["receipt-data"], Reply(200, {"status": 21003}))
+
+
+def _next(known: dict[str, Reply], token: str, unknown: Reply) -> Reply:
+    """Return what is said of a token this time."""
+    reply = known.get(token, unknown)
+    if reply.then is not None:
+        known[token] = reply.then
+    return reply
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -170,6 +182,8 @@ class _Handler(BaseHTTPRequestHandler):
         content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         self.send_response(reply.status)
         self.send_header("Content-Length", str(len(content)))
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 

@@ -73,6 +73,7 @@ SHIPPED = [
     ("shared.subscriptions.memory", "PAID_SECONDS", 300, "subscriptions", "A yes is remembered for five minutes"),
     ("shared.subscriptions.memory", "NOT_PAID_SECONDS", 10, "subscriptions", "no is remembered for ten seconds"),
     ("shared.subscriptions.asking", "ANSWER_TIMEOUT_SECONDS", 8, "subscriptions", "A store has 8 s to answer"),
+    ("shared.subscriptions.asking", "REPEAT_SECONDS", 0.3, "subscriptions", "`Retry-After` say, or 0.3 s"),
     ("migrations", "LOCK_TIMEOUT_SECONDS", 5, "database", "a table lock is waited for 5 s at most"),
     ("local.server", "CLEANUP_SECONDS", 3600, "operations", "`make serve` calls it hourly itself"),
     ("scripts.deployments", "FIRST_PERCENT", 10, "deployment", "**10 %** of the traffic"),

@@ -2,9 +2,9 @@
 
     Authorization: [Bearer ]{Store} {token}      Store: Web, RevenueCat, Google, Apple, whatever its case
 
-Each store is a module with one function, `paid_until(token)`. What a store says yes to is remembered for up to five
-minutes and never past the subscription's end, so that a chat does not ask at each message; a no for ten seconds, so
-that repeating it costs the store nothing. That a store failed is not remembered.
+Each store is a module with one function, `paid_until(token, inquiry)`. What a store says yes to is remembered for up
+to five minutes and never past the subscription's end, so that a chat does not ask at each message; a no for ten
+seconds, so that repeating it costs the store nothing. That a store failed is not remembered.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from shared.errors import NotSubscribed, Overloaded
 from shared.http.clients import client_address
 from shared.metrics import registry
 from shared.subscriptions import apple, google_play, revenuecat, web
+from shared.subscriptions.asking import Inquiry
 from shared.subscriptions.gate import Noes, StoreGate
 from shared.subscriptions.memory import Memory
 from shared.subscriptions.outcomes import NotPaid, Refused
@@ -26,10 +27,10 @@ from shared.subscriptions.subscribers import Subscriber
 
 log = logging.getLogger(__name__)
 
-PaidUntil = Callable[[str], datetime]  # the subscription's end, UTC; raises Refused
+PaidUntil = Callable[[str, Inquiry], datetime]  # the subscription's end, UTC; raises Refused
 
-STORES: dict[str, PaidUntil] = {
-    "web": web.paid_until,
+WITHIN = "web"  # answered here: nobody is asked, and a key that was replaced counts at once
+ELSEWHERE: dict[str, PaidUntil] = {
     "revenuecat": revenuecat.paid_until,
     "google": google_play.paid_until,
     "apple": apple.paid_until,
@@ -40,10 +41,8 @@ LONGEST_HEADER_BYTES = 64 * 1024
 # before their server is configured.
 LimitRequestFieldSize.default = LONGEST_HEADER_BYTES
 
-WITHIN = frozenset({"web"})  # answered here: nobody is asked, and a key that was replaced counts at once
-
 _memory = Memory()
-_gates = {store: StoreGate() for store in STORES if store not in WITHIN}
+_gates = {store: StoreGate() for store in ELSEWHERE}
 _noes = Noes()
 
 
@@ -71,7 +70,7 @@ def _store_and_token(authorization: str) -> tuple[str, str]:
     parts = [part for part in authorization.split(" ") if part]
     if parts and parts[0].lower() == "bearer":
         del parts[0]
-    if len(parts) != 2 or parts[0].lower() not in STORES:
+    if len(parts) != 2 or parts[0].lower() not in {WITHIN, *ELSEWHERE}:
         raise NotSubscribed
     return parts[0].lower(), parts[1]
 
@@ -85,7 +84,7 @@ def _ask(subscriber: Subscriber, token: str, address: str | None) -> datetime:
         event = {"store": store, "outcome": refused.outcome, "reason": str(refused)}
         log.log(refused.level, "subscription refused", extra=event)
         _count(store, refused.outcome)
-        if isinstance(refused, NotPaid) and store not in WITHIN:
+        if isinstance(refused, NotPaid) and store != WITHIN:
             _memory.add_not_paid(subscriber)
             _noes.add(address)
         raise NotSubscribed from None
@@ -98,14 +97,13 @@ def _ask(subscriber: Subscriber, token: str, address: str | None) -> datetime:
 
 
 def _answer(subscriber: Subscriber, token: str, address: str | None) -> datetime:
-    paid_until = STORES[subscriber.store]
-    if subscriber.store in WITHIN:
-        return paid_until(token)
+    if subscriber.store == WITHIN:
+        return web.paid_until(token)
     is_known = _memory.knows(subscriber)
     if not is_known:
         _noes.check(address)
-    with _gates[subscriber.store].question(is_known=is_known):
-        return paid_until(token)
+    with _gates[subscriber.store].question(is_known=is_known) as may_repeat:
+        return ELSEWHERE[subscriber.store](token, Inquiry(may_repeat))
 
 
 def _count(store: str, outcome: str) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -14,36 +16,131 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 SILENCE_TIMEOUT_SECONDS = 5.0
-ANSWER_TIMEOUT_SECONDS = 8.0  # for the whole of it
+ANSWER_TIMEOUT_SECONDS = 8.0  # for everything that a store is asked about one token
+REPEAT_SECONDS = 0.3  # before a store is asked again that does not say when
 LARGEST_ANSWER_BYTES = 2 * 1024 * 1024  # Apple's names every renewal since the first
 FOREVER = datetime.max.replace(tzinfo=UTC)
 _CHUNK_BYTES = 64 * 1024
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_OK = 200
 
 Json = dict[str, Any]
 
 
-def ask(method: str, url: str, *, not_paid: frozenset[int] = frozenset(), **content: Any) -> Json:
-    """Return the JSON object that a store answers. `content`: headers, json, data, as `requests` takes them.
+@dataclass(frozen=True, slots=True)
+class StoreAnswer:
+    """What a store has answered."""
 
-    `not_paid`: the statuses by which it says that there is no such subscription. Raises NotPaid, StoreFailed.
-    """
-    import requests  # noqa: PLC0415 - only who asks a store needs it
+    status: int
+    body: bytes
+    retry_after: str  # the header; "" if there is none
 
-    timeout = (CONNECT_TIMEOUT_SECONDS, SILENCE_TIMEOUT_SECONDS)
-    try:
-        with (
-            requests.Session() as session,
-            session.request(method, url, timeout=timeout, stream=True, allow_redirects=False, **content) as response,
-        ):
-            if response.status_code in not_paid:
-                raise NotPaid
-            if response.status_code != _OK:
-                raise StoreFailed(f"status {response.status_code}")
-            return _object(_read(response))
-    except requests.RequestException as error:
-        raise StoreFailed(type(error).__name__) from None  # its text holds the URL, and so the token
+    def members(self) -> Json:
+        """Return the JSON object. Raises StoreFailed."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise StoreFailed("no JSON") from None
+        if not isinstance(value, dict):
+            raise StoreFailed("no JSON object")
+        return value
+
+    def may_pass(self) -> bool:
+        """Tell whether it is a failure that may be over in a moment, by what it says of itself or else by its status.
+
+        RevenueCat says `retryable` in its errors (its API v2, "Error Handling").
+        """
+        said = self._said("retryable")
+        if isinstance(said, bool):
+            return said
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def pause_seconds(self) -> float:
+        """Return when to ask again: `backoff_ms` is RevenueCat's, whose Retry-After is in milliseconds, too."""
+        backoff_ms = self._said("backoff_ms")
+        if isinstance(backoff_ms, int) and backoff_ms >= 0:
+            return backoff_ms / 1000
+        return int(self.retry_after) if self.retry_after.isdecimal() else REPEAT_SECONDS
+
+    def _said(self, name: str) -> Any:
+        try:
+            return self.members().get(name)
+        except StoreFailed:
+            return None
+
+
+class Inquiry:
+    """All that a store is asked about one token: within one time limit, and one question of it twice."""
+
+    def __init__(self, may_repeat: Callable[[], bool] = lambda: True) -> None:
+        """Begin the time limit. `may_repeat` is asked before a store is asked again."""
+        self._may_repeat = may_repeat
+        self._has_repeated = False
+        self._deadline = time.monotonic() + ANSWER_TIMEOUT_SECONDS
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        not_paid: frozenset[int] = frozenset(),
+        is_passing: Callable[[Json], bool] = lambda _answer: False,
+        **content: Any,
+    ) -> Json:
+        """Return the JSON object that a store answers. `content`: headers, json, data, as `requests` takes them.
+
+        `not_paid`: the statuses by which it says that there is no such subscription. `is_passing` tells whether an
+        answer is a failure that may be over in a moment. Raises NotPaid, StoreFailed.
+        """
+        answer = self._answer(method, url, content)
+        if answer.status not in not_paid and _failed_for_now(answer, is_passing) and self._wait(answer):
+            answer = self._answer(method, url, content)
+        if answer.status in not_paid:
+            raise NotPaid
+        if answer.status != HTTPStatus.OK:
+            raise StoreFailed(f"status {answer.status}")
+        return answer.members()
+
+    def _wait(self, answer: StoreAnswer) -> bool:
+        """Wait until the store may be asked again. Tell whether it may at all."""
+        pause_seconds = answer.pause_seconds()
+        if self._has_repeated or pause_seconds >= self._left_seconds() or not self._may_repeat():
+            return False
+        self._has_repeated = True
+        time.sleep(pause_seconds)
+        return True
+
+    def _answer(self, method: str, url: str, content: Json) -> StoreAnswer:
+        import requests  # noqa: PLC0415 - only who asks a store needs it
+
+        left_seconds = self._left_seconds()
+        if left_seconds <= 0:
+            raise StoreFailed("too slow")
+        timeout = (min(CONNECT_TIMEOUT_SECONDS, left_seconds), min(SILENCE_TIMEOUT_SECONDS, left_seconds))
+        try:
+            with (
+                requests.Session() as session,
+                session.request(
+                    method, url, timeout=timeout, stream=True, allow_redirects=False, **content
+                ) as response,
+            ):
+                return StoreAnswer(response.status_code, self._read(response), response.headers.get("Retry-After", ""))
+        except requests.RequestException as error:
+            raise StoreFailed(type(error).__name__) from None  # its text holds the URL, and so the token
+
+    def _read(self, response: "requests.Response") -> bytes:
+        body = bytearray()
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > LARGEST_ANSWER_BYTES or self._left_seconds() < 0:
+                raise StoreFailed("endless answer")
+        return bytes(body)
+
+    def _left_seconds(self) -> float:
+        return self._deadline - time.monotonic()
+
+
+def _failed_for_now(answer: StoreAnswer, is_passing: Callable[[Json], bool]) -> bool:
+    return is_passing(answer.members()) if answer.status == HTTPStatus.OK else answer.may_pass()
 
 
 def objects(answer: Json, name: str) -> list[Json]:
@@ -75,23 +172,3 @@ def path_segment(token: str) -> str:
     if token in {".", ".."}:
         raise NotPaid
     return quote(token, safe="")
-
-
-def _read(response: "requests.Response") -> bytes:
-    deadline = time.monotonic() + ANSWER_TIMEOUT_SECONDS
-    body = bytearray()
-    for chunk in response.iter_content(_CHUNK_BYTES):
-        body += chunk
-        if len(body) > LARGEST_ANSWER_BYTES or time.monotonic() > deadline:
-            raise StoreFailed("endless answer")
-    return bytes(body)
-
-
-def _object(body: bytes) -> Json:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise StoreFailed("no JSON") from None
-    if not isinstance(value, dict):
-        raise StoreFailed("no JSON object")
-    return value

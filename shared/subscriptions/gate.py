@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from shared.errors import Overloaded
 from shared.short_memory import ShortMemory
@@ -53,19 +54,31 @@ class StoreGate:
         self._questions = Allowance(PER_SECOND, BURST, clock)
 
     @contextmanager
-    def question(self, *, is_known: bool) -> Iterator[None]:
-        """Be within the block while the store is asked. Raises Overloaded at once where too many are."""
+    def question(self, *, is_known: bool) -> Iterator[Callable[[], bool]]:
+        """Be within the block while the store is asked. Raises Overloaded at once where too many are.
+
+        The block gets a function that counts a repeat, and tells whether there may be one.
+        """
         reserved = 0.0 if is_known else RESERVED
         with self._lock:
-            if self._under_way >= AT_ONCE * (1 - reserved) or self._questions.left() - 1 < BURST * reserved:
+            if self._under_way >= AT_ONCE * (1 - reserved) or not self._take(reserved):
                 raise Overloaded
             self._under_way += 1
-            self._questions.take()
         try:
-            yield
+            yield partial(self._repeat, reserved)
         finally:
             with self._lock:
                 self._under_way -= 1
+
+    def _repeat(self, reserved: float) -> bool:
+        with self._lock:
+            return self._take(reserved)
+
+    def _take(self, reserved: float) -> bool:
+        if self._questions.left() - 1 < BURST * reserved:
+            return False
+        self._questions.take()
+        return True
 
 
 class Noes:

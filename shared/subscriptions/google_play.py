@@ -10,7 +10,7 @@ from datetime import datetime
 from shared.settings.environment import environment_settings
 from shared.settings.secrets import secret
 from shared.settings.stores import store_settings
-from shared.subscriptions.asking import Json, ask, latest, objects, path_segment
+from shared.subscriptions.asking import Inquiry, Json, latest, objects, path_segment
 from shared.subscriptions.outcomes import NotConfigured, NotPaid, StoreFailed
 
 API_URL = "https://androidpublisher.googleapis.com"
@@ -37,18 +37,18 @@ class ServiceAccount:
 _grants: dict[ServiceAccount, tuple[str, float]] = {}  # access token, and until when of the monotonic clock
 
 
-def paid_until(token: str) -> datetime:
+def paid_until(token: str, inquiry: Inquiry) -> datetime:
     """Return the end of the purchase's subscription. Raises NotConfigured, NotPaid, StoreFailed."""
     settings = store_settings()
     if not settings.google_play_package:
         raise NotConfigured("GOOGLE_PLAY_PACKAGE is not set")
     product_id, _, purchase_token = token.rpartition(":")
     package, segment = path_segment(settings.google_play_package), path_segment(purchase_token)
-    purchase = ask(
+    purchase = inquiry.ask(
         "GET",
         f"{settings.google_play_base_url or API_URL}/androidpublisher/v3/applications/{package}"
         f"/purchases/subscriptionsv2/tokens/{segment}",
-        headers={"Authorization": f"Bearer {_access_token(_service_account())}"},
+        headers={"Authorization": f"Bearer {_access_token(_service_account(), inquiry)}"},
         not_paid=NO_SUCH_PURCHASE,
     )
     if purchase.get("subscriptionState") not in PAID_STATES:
@@ -68,17 +68,17 @@ def _end(line: Json) -> datetime:
     return end
 
 
-def _access_token(account: ServiceAccount) -> str:
+def _access_token(account: ServiceAccount, inquiry: Inquiry) -> str:
     """Return a token that Google's API takes from the account, from memory while it is good."""
     access_token, good_until = _grants.get(account, ("", 0.0))
     if time.monotonic() >= good_until:
-        access_token, seconds = _grant(account)
+        access_token, seconds = _grant(account, inquiry)
         _grants.clear()  # of a key that was replaced
         _grants[account] = access_token, time.monotonic() + seconds - SPARE_SECONDS
     return access_token
 
 
-def _grant(account: ServiceAccount) -> tuple[str, float]:
+def _grant(account: ServiceAccount, inquiry: Inquiry) -> tuple[str, float]:
     """Return a new access token and for how many seconds it is good."""
     from google.auth import jwt  # noqa: PLC0415 - only who asks Google needs it
     from google.auth.crypt import RSASigner  # noqa: PLC0415
@@ -92,7 +92,7 @@ def _grant(account: ServiceAccount) -> tuple[str, float]:
     except ValueError:
         raise NotConfigured("GOOGLE_PLAY_KEY holds no private key") from None
     assertion = jwt.encode(signer, claims).decode()  # type: ignore[no-untyped-call]
-    answer = ask("POST", token_url, data={"grant_type": GRANT_TYPE, "assertion": assertion})
+    answer = inquiry.ask("POST", token_url, data={"grant_type": GRANT_TYPE, "assertion": assertion})
     access_token, seconds = answer.get("access_token"), answer.get("expires_in")
     if not isinstance(access_token, str) or not isinstance(seconds, int):
         raise StoreFailed("unexpected grant")

@@ -5,13 +5,13 @@ from datetime import datetime
 from shared.settings.environment import environment_settings
 from shared.settings.secrets import secret
 from shared.settings.stores import store_settings
-from shared.subscriptions.asking import FOREVER, Json, ask, instant_of, latest, objects, path_segment
+from shared.subscriptions.asking import FOREVER, Inquiry, Json, instant_of, latest, objects, path_segment
 from shared.subscriptions.outcomes import NotConfigured, StoreFailed
 
 UNKNOWN_CUSTOMER = frozenset({404})
 
 
-def paid_until(token: str) -> datetime:
+def paid_until(token: str, inquiry: Inquiry) -> datetime:
     """Return the end of the customer's pro entitlement. Raises NotConfigured, NotPaid, StoreFailed."""
     settings, key = store_settings(), secret("REVENUECAT_API_KEY")
     wanted = settings.revenuecat_entitlement_id
@@ -20,7 +20,7 @@ def paid_until(token: str) -> datetime:
     if not wanted and environment_settings().is_production:
         raise NotConfigured("REVENUECAT_ENTITLEMENT_ID is not set")
     project = path_segment(settings.revenuecat_project_id)
-    customer = ask(
+    customer = inquiry.ask(
         "GET",
         f"{settings.revenuecat_base_url}/projects/{project}/customers/{path_segment(token)}",
         headers={"Authorization": f"Bearer {key}"},

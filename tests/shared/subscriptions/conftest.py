@@ -41,13 +41,14 @@ def configure(stores, monkeypatch):
 
 @pytest.fixture
 def pass_time(monkeypatch):
-    """Return a function that lets seconds pass by the monotonic clock, which stands still otherwise."""
+    """Return a function that lets seconds pass by the monotonic clock, as a sleep does; else it stands still."""
     now = [time.monotonic()]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def let(seconds):
         now[0] += seconds
 
+    monkeypatch.setattr(time, "sleep", let)
     return let
 
 

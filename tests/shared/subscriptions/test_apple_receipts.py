@@ -43,6 +43,7 @@ def test_a_receipt_of_the_sandbox_is_sent_on_to_it(configure, stores, token, env
     [
         {},
         {"status": "0"},
+        {"status": []},
         {"status": 21000},
         {"status": 21004},
         {"status": 21005},

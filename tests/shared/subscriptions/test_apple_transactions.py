@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared.subscriptions import apple, apple_root_ca_g3, outcomes
+from shared.subscriptions.asking import Inquiry
 from tests.shared.subscriptions.presenting import lets_in
 from tests.stores import HOUR, Apple, ends_in
 
@@ -19,7 +20,7 @@ def signer():
 
 def is_paid(jws, root):
     try:
-        apple.paid_until(jws, root_certificate=root)
+        apple.paid_until(jws, Inquiry(), root_certificate=root)
     except outcomes.NotPaid:
         return False
     return True
@@ -32,7 +33,7 @@ def test_the_root_is_apples():
 
 def test_a_signed_transaction_ends_when_it_says(signer):
     end = ends_in(HOUR)
-    found = apple.paid_until(signer.sign(end), root_certificate=signer.root)
+    found = apple.paid_until(signer.sign(end), Inquiry(), root_certificate=signer.root)
     assert abs(found - end) < timedelta(milliseconds=1)
 
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from shared.errors import Overloaded
-from shared.subscriptions import gate, memory
+from shared.subscriptions import asking, gate, memory
 from tests.shared.subscriptions.presenting import FAILURES, know, lets_in, refused
 
 
@@ -36,8 +36,26 @@ def test_an_address_that_was_said_no_to_often_is_refused_before_it_uses_up_what_
 
 
 def test_a_store_that_fails_counts_against_no_address(stores, token):
-    stores.customers.update({f"{token}{number}": FAILURES["503"] for number in range(25)})
+    stores.customers.update({f"{token}{number}": FAILURES["403"] for number in range(25)})
     assert not any(refused(f"RevenueCat {token}{number}", "192.0.2.1") for number in range(25))
+
+
+def test_asking_again_counts_as_asking(stores, token, monkeypatch):
+    monkeypatch.setattr(asking, "REPEAT_SECONDS", 0.0)
+    stores.customers.update({f"{token}{number}": FAILURES["503"] for number in range(20)})
+    before = sum(stores.asked.values())
+    assert [refused(f"RevenueCat {token}{number}") for number in range(20)] == [False] * 15 + [True] * 5
+    assert sum(stores.asked.values()) - before == 30
+
+
+def test_a_store_is_not_asked_again_with_the_last_question(stores, token, monkeypatch):
+    monkeypatch.setattr(asking, "REPEAT_SECONDS", 0.0)
+    know(stores, "RevenueCat", token)
+    assert not refused(f"RevenueCat {token}")
+    stores.customers.update({f"{token}{number}": FAILURES["503"] for number in range(15)})
+    before = sum(stores.asked.values())
+    assert not any(refused(f"RevenueCat {token}{number}") for number in range(15))
+    assert sum(stores.asked.values()) - before == 29
 
 
 def test_a_store_is_asked_so_much_and_no_more():
