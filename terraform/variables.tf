@@ -62,7 +62,8 @@ variable "settings" {
     condition = length(setsubtract(keys(var.settings), [
       "APPLE_BUNDLE_ID", "CHAT_TURNS_PER_DAY", "DB_POOL_TIMEOUT_SECONDS", "EVENT_RETENTION_DAYS", "GOOGLE_PLAY_PACKAGE",
       "LEGACY_PASSWORD_HASH", "LOG_LEVEL", "METRICS_FLUSH_SECONDS", "OPENAI_BASE_URL", "OPENAI_MODEL",
-      "OPENAI_TIMEOUT_SECONDS", "REVENUECAT_ENTITLEMENT_ID", "REVENUECAT_PROJECT_ID", "SECRET_TTL_SECONDS", "TEST_MODE",
+      "OPENAI_TIMEOUT_SECONDS", "PRO_PRODUCT_ID", "REVENUECAT_ENTITLEMENT_ID", "REVENUECAT_PROJECT_ID",
+      "SECRET_TTL_SECONDS", "TEST_MODE",
     ])) == 0
     error_message = "Only settings that are neither secret nor made by this configuration."
   }

@@ -49,8 +49,10 @@ class Stores:
 
     customers: dict[str, Reply] = field(default_factory=dict)
     purchases: dict[str, Reply] = field(default_factory=dict)
+    products: dict[str, Reply] = field(default_factory=dict)  # that Google has sold once
     receipts: dict[str, Reply] = field(default_factory=dict)
     sandbox_receipts: dict[str, Reply] = field(default_factory=dict)
+    access_token: str = "ya29.a"  # the one that Google takes
     grant: Reply | None = None  # instead of a right answer of Google's token endpoint
     asked: Counter[str] = field(default_factory=Counter)  # how often each path was asked for
     most_stalled: int = 0  # questions at once that nothing was said to
@@ -118,11 +120,12 @@ class Stores:
         return Reply(404, {"error": "no such path"})
 
     def _answers(self) -> dict[str, Callable[[str, str, str, bytes], Reply]]:
-        purchases = f"/androidpublisher/v3/applications/{PACKAGE}/purchases/subscriptionsv2/tokens/"
+        purchases = f"/androidpublisher/v3/applications/{PACKAGE}/purchases"
         return {
             f"/v2/projects/{PROJECT}/customers/": self._revenuecat,
             "/token": self._google_token,
-            purchases: self._google,
+            f"{purchases}/subscriptionsv2/tokens/": lambda *request: self._google(self.purchases, *request),
+            f"{purchases}/productsv2/tokens/": lambda *request: self._google(self.products, *request),
             "/production/verifyReceipt": lambda *request: self._apple(self.receipts, *request),
             "/sandbox/verifyReceipt": lambda *request: self._apple(self.sandbox_receipts, *request),
         }
@@ -140,21 +143,25 @@ class Stores:
         claims = jwt.decode(assertion, rsa_key().public_key(), algorithms=["RS256"], audience=f"{self.url}/token")
         assert claims["iss"] == ACCOUNT
         assert claims["scope"] == "https://www.googleapis.com/auth/androidpublisher"
-        reply = self.grant or Reply(200, {"access_token": "ya29.a", "expires_in": 3599, "token_type": "Bearer"})
+        reply = self.grant or Reply(200, _granted(self.access_token))
         self.grant = self.grant and (reply.then or self.grant)
         return reply
 
-    def _google(self, _method: str, token: str, authorization: str, _body: bytes) -> Reply:
-        if authorization != "Bearer ya29.a":
+    def _google(self, known: dict[str, Reply], _method: str, token: str, authorization: str, _body: bytes) -> Reply:
+        if authorization != f"Bearer {self.access_token}":
             return Reply(401, {"error": {"code": 401, "status": "UNAUTHENTICATED"}})
         unknown = Reply(404, {"error": {"code": 404, "status": "NOT_FOUND"}})
-        return _next(self.purchases, unquote(token), unknown)
+        return _next(known, unquote(token), unknown)
 
     def _apple(self, receipts: dict[str, Reply], _method: str, _path: str, _authorization: str, body: bytes) -> Reply:
         question = json.loads(body)
         if question["password"] != APPLE_SECRET:
             return Reply(200, {"status": 21004})
         return _next(receipts, question["receipt-data"], Reply(200, {"status": 21003}))
+
+
+def _granted(access_token: str) -> Json:
+    return {"access_token": access_token, "expires_in": 3599, "token_type": "Bearer"}
 
 
 def _next(known: dict[str, Reply], token: str, unknown: Reply) -> Reply:
@@ -235,6 +242,25 @@ def purchase(state: str, end: datetime, *, product: str = "pro_monthly", **chang
         "subscriptionState": f"SUBSCRIPTION_STATE_{state}",
         "lineItems": [line],
         "acknowledgementState": "ACKNOWLEDGEMENT_STATE_ACKNOWLEDGED",
+    }
+    return Reply(200, body | changes)
+
+
+def product(state: str = "PURCHASED", *, product_id: str = "pro", **changes: Any) -> Reply:
+    """Google's ProductPurchaseV2 (developers.google.com/android-publisher/api-ref/rest/v3/purchases.productsv2)."""
+    offer = {
+        "quantity": 1,
+        "refundableQuantity": 1,
+        "consumptionState": "CONSUMPTION_STATE_YET_TO_BE_CONSUMED",
+    }
+    body = {
+        "kind": "androidpublisher#productPurchaseV2",
+        "orderId": "GPA.1234-5678-9012-34567",
+        "regionCode": "AU",
+        "purchaseCompletionTime": "2023-10-06T08:00:00Z",
+        "acknowledgementState": "ACKNOWLEDGEMENT_STATE_ACKNOWLEDGED",
+        "purchaseStateContext": {"purchaseState": state},
+        "productLineItem": [{"productId": product_id, "productOfferDetails": offer}],
     }
     return Reply(200, body | changes)
 

@@ -13,6 +13,7 @@ class StoreSettings:
     REVENUECAT_PROJECT_ID              the project whose customers are subscribers; unset denies RevenueCat
     REVENUECAT_ENTITLEMENT_ID          the entitlement that counts; unset: any, but none in production
     REVENUECAT_BASE_URL                default https://api.revenuecat.com/v2
+    PRO_PRODUCT_ID                     what Google and Apple call the product that was bought once; default pro
     GOOGLE_PLAY_PACKAGE                the app's package name; unset denies Google
     GOOGLE_PLAY_BASE_URL               a mirror that answers for Google's API and, at /token, for its token endpoint
     APPLE_BUNDLE_ID                    the app's bundle id; default com.limajuice.liftlog
@@ -23,6 +24,7 @@ class StoreSettings:
     revenuecat_project_id: str
     revenuecat_entitlement_id: str
     revenuecat_base_url: str
+    pro_product_id: str
     google_play_package: str
     google_play_base_url: str
     apple_bundle_id: str
@@ -37,6 +39,7 @@ def store_settings() -> StoreSettings:
         revenuecat_project_id=text("REVENUECAT_PROJECT_ID"),
         revenuecat_entitlement_id=text("REVENUECAT_ENTITLEMENT_ID"),
         revenuecat_base_url=base_url("REVENUECAT_BASE_URL", "https://api.revenuecat.com/v2"),
+        pro_product_id=text("PRO_PRODUCT_ID", "pro"),
         google_play_package=text("GOOGLE_PLAY_PACKAGE"),
         google_play_base_url=base_url("GOOGLE_PLAY_BASE_URL", ""),
         apple_bundle_id=text("APPLE_BUNDLE_ID", "com.limajuice.liftlog"),

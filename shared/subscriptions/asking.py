@@ -97,7 +97,7 @@ class Inquiry:
         if answer.status in not_paid:
             raise NotPaid
         if answer.status != HTTPStatus.OK:
-            raise StoreFailed(f"status {answer.status}")
+            raise StoreFailed(f"status {answer.status}", answer.status)
         return answer.members()
 
     def _wait(self, answer: StoreAnswer) -> bool:

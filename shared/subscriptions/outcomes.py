@@ -27,3 +27,7 @@ class StoreFailed(Refused):
     """The store was asked and gave no answer that says anything; the message says what it did instead."""
 
     outcome, level = "store_failed", logging.ERROR
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status  # of HTTP, if that is what failed

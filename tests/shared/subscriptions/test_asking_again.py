@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from shared.subscriptions import asking, google_play
+from shared.subscriptions import asking, google_grants
 from tests.shared.subscriptions.presenting import know, lets_in
 from tests.stores import HOUR, Reply, ends_in, receipt
 
@@ -112,7 +112,7 @@ def test_one_question_of_all_is_asked_again(stores, token, slept):
 
 
 def test_a_grant_is_asked_for_again(stores, token, monkeypatch, slept):
-    google_play._grants.clear()
+    google_grants._grants.clear()
     right = Reply(200, {"access_token": "ya29.a", "expires_in": 3599, "token_type": "Bearer"})
     monkeypatch.setattr(stores, "grant", Reply(503, b"", then=right))
     know(stores, "Google", token)

@@ -1,13 +1,8 @@
 """Google's purchases."""
 
-from base64 import b64encode
-
 import pytest
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
-from shared.subscriptions import google_play
-from tests import stores as fake
-from tests.shared.subscriptions.presenting import know, lets_in
+from tests.shared.subscriptions.presenting import lets_in
 from tests.stores import HOUR, Reply, ends_in, purchase
 
 
@@ -70,74 +65,40 @@ def test_nanoseconds_of_google_are_read(stores, token):
     assert lets_in(f"Google {token}")
 
 
-def test_a_grant_is_used_until_it_is_about_to_end(stores, token, monkeypatch):
-    google_play._grants.clear()
-    before = stores.asked["/token"]
-    for number in range(3):
-        stores.purchases[f"{token}{number}"] = purchase("ACTIVE", ends_in(HOUR))
-        assert lets_in(f"Google {token}{number}")
-    assert stores.asked["/token"] == before + 1
-    monkeypatch.setattr(google_play, "SPARE_SECONDS", 3600)
-    google_play._grants.clear()
-    assert lets_in(f"Google {token}0")  # remembered
-    for number in (3, 4):
-        stores.purchases[f"{token}{number}"] = purchase("ACTIVE", ends_in(HOUR))
-        assert lets_in(f"Google {token}{number}")
-    assert stores.asked["/token"] == before + 3
+# A second line without expiryTime: github.com/imdhemy/google-play-billing/issues/304 and
+# github.com/android/play-billing-samples/issues/624; "Handle deferred replacement" in Google's documentation
+DEFERRED = [
+    {
+        "productId": "pro_yearly",
+        "expiryTime": "2999-01-01T00:00:00.123Z",
+        "latestSuccessfulOrderId": "GPA.1234-5678-9012-34567",
+        "autoRenewingPlan": {},
+        "offerDetails": {"basePlanId": "yearly"},
+        "deferredItemReplacement": {"productId": "pro_monthly"},
+    },
+    {
+        "productId": "pro_monthly",
+        "autoRenewingPlan": {"autoRenewEnabled": True},
+        "offerDetails": {"basePlanId": "monthly"},
+    },
+]
 
 
-@pytest.mark.parametrize(
-    "grant",
-    [
-        Reply(400, {"error": "invalid_grant"}),
-        Reply(500, {}),
-        Reply(200, {}),
-        Reply(200, {"access_token": 1, "expires_in": 1}),
-        Reply(200, {"access_token": "ya29.a", "expires_in": "later"}),
-        Reply(200, b"nonsense"),
-    ],
-)
-def test_without_a_grant_nobody_is_let_in(stores, token, outcome, monkeypatch, grant):
-    monkeypatch.setattr(stores, "grant", grant)
-    google_play._grants.clear()
-    know(stores, "Google", token)
+@pytest.mark.parametrize("form", ["{}", "pro_monthly:{}", "pro_yearly:{}"])
+@pytest.mark.parametrize("lines", [DEFERRED, DEFERRED[::-1]], ids=["old first", "new first"])
+def test_a_product_that_will_replace_another_does_not_hide_it(stores, token, form, lines):
+    stores.purchases[token] = purchase("ACTIVE", ends_in(HOUR), lineItems=lines)
+    assert lets_in("Google " + form.format(token))
+
+
+def test_a_product_that_will_replace_one_that_has_ended_lets_nobody_in(stores, token, outcome):
+    ended = DEFERRED[0] | {"expiryTime": "2025-01-01T00:00:00Z"}
+    stores.purchases[token] = purchase("ACTIVE", ends_in(HOUR), lineItems=[ended, DEFERRED[1]])
     assert not lets_in(f"Google {token}")
-    assert outcome() == ("google", "store_failed")
+    assert outcome() == ("google", "not_paid")
 
 
-def pkcs12_key():
-    return pkcs12.serialize_key_and_certificates(
-        None, fake.rsa_key(), None, None, BestAvailableEncryption(b"notasecret")
-    )
-
-
-@pytest.mark.parametrize("content", [lambda: fake.pem(fake.rsa_key()), pkcs12_key], ids=["PEM", "PKCS#12"])
-def test_the_key_may_come_apart_from_the_account(configure, stores, token, outcome, content):
-    google_play._grants.clear()
-    know(stores, "Google", token)
-    key = b64encode(content()).decode()
-    configure(GOOGLE_PLAY_KEY=key, GOOGLE_PLAY_EMAIL="")
+@pytest.mark.parametrize("lines", [[], [DEFERRED[1]]])
+def test_a_purchase_in_which_nothing_has_begun_lets_nobody_in(stores, token, lines):
+    stores.purchases[token] = purchase("ACTIVE", ends_in(HOUR), lineItems=lines)
     assert not lets_in(f"Google {token}")
-    assert outcome() == ("google", "not_configured")
-    configure(GOOGLE_PLAY_EMAIL=fake.ACCOUNT)
-    assert lets_in(f"Google {token}")
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "not base64!",
-        "AAAA",
-        b64encode(b"{").decode(),
-        b64encode(b"{}").decode(),
-        b64encode(b'{"client_email": "a", "private_key": "b"}').decode(),
-        b64encode(b'{"client_email": 1, "private_key": null}').decode(),
-        b64encode(b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----").decode(),
-        b64encode(b"-----BEGIN \xff").decode(),
-    ],
-)
-def test_a_key_that_cannot_be_read_denies(configure, stores, token, outcome, key):
-    know(stores, "Google", token)
-    configure(GOOGLE_PLAY_KEY=key, GOOGLE_PLAY_EMAIL=fake.ACCOUNT)
-    assert not lets_in(f"Google {token}")
-    assert outcome() == ("google", "not_configured")
