@@ -265,21 +265,70 @@ def product(state: str = "PURCHASED", *, product_id: str = "pro", **changes: Any
     return Reply(200, body | changes)
 
 
-def receipt(*ends: datetime, environment: str = "Production", bundle: str = BUNDLE, refunded: bool = False) -> Reply:
+def receipt(
+    *ends: datetime,
+    environment: str = "Production",
+    bundle: str = BUNDLE,
+    refunded: bool = False,
+    grace: datetime | None = None,
+) -> Reply:
     """Apple's answer about a receipt with a subscription's renewals."""
     transactions = [
-        {
-            "product_id": "pro_monthly",
-            "expires_date_ms": str(milliseconds(end)),
-            "in_app_ownership_type": "PURCHASED",
-        }
+        transaction("pro_monthly", expires_date_ms=str(milliseconds(end)))
         | ({"cancellation_date_ms": str(milliseconds(end - HOUR)), "cancellation_reason": "0"} if refunded else {})
         for end in ends
     ]
-    receipt = {"bundle_id": bundle, "receipt_type": environment, "in_app": transactions}
-    return Reply(
-        200, {"status": 0, "environment": environment, "receipt": receipt, "latest_receipt_info": transactions}
-    )
+    # developer.apple.com, "responseBody.Pending_renewal_info"; RevenueCat's blog, "iOS Subscription Grace Periods"
+    renewal = {
+        "auto_renew_product_id": "pro_monthly",
+        "original_transaction_id": "1000000383177902",
+        "product_id": "pro_monthly",
+        "auto_renew_status": "1",
+    }
+    if grace is not None:
+        renewal |= {
+            "expiration_intent": "2",
+            "is_in_billing_retry_period": "1",
+            "grace_period_expires_date_ms": str(milliseconds(grace)),
+        }
+    reply = receipt_of(*transactions, environment=environment, bundle=bundle)
+    reply.body |= {"latest_receipt_info": transactions, "pending_renewal_info": [renewal]}
+    return reply
+
+
+def receipt_of(*transactions: Json, environment: str = "Production", bundle: str = BUNDLE) -> Reply:
+    """Apple's answer about a receipt without subscriptions.
+
+    The form is that of gist.github.com/QuinnStephens/f61d3bff28ca7640888f296739d8d0d8.
+    """
+    receipt = {
+        "receipt_type": environment,
+        "bundle_id": bundle,
+        "application_version": "1",
+        "original_application_version": "1.0",
+        "in_app": list(transactions),
+    }
+    return Reply(200, {"status": 0, "environment": environment, "receipt": receipt})
+
+
+def transaction(product_id: str = "pro", **changes: Any) -> Json:
+    """A transaction in Apple's `in_app` or `latest_receipt_info`."""
+    body = {
+        "quantity": "1",
+        "product_id": product_id,
+        "transaction_id": "1000000383177902",
+        "original_transaction_id": "1000000383177902",
+        "purchase_date_ms": "1521150082000",
+        "original_purchase_date_ms": "1521150083000",
+        "is_trial_period": "false",
+        "in_app_ownership_type": "PURCHASED",
+    }
+    return body | changes
+
+
+def receipt_of_ios_6(**changes: Any) -> Reply:
+    """Apple's answer about a receipt of one transaction, the only form that the original backend let in."""
+    return Reply(200, {"status": 0, "receipt": transaction() | {"bid": BUNDLE, "bvrs": "1"} | changes})
 
 
 # what they sign

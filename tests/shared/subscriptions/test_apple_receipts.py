@@ -65,3 +65,32 @@ def test_a_receipt_without_a_subscription_lets_nobody_in(stores, token, outcome,
     stores.receipts[token] = Reply(200, {"status": 0, "latest_receipt_info": info})
     assert not lets_in(f"Apple {token}")
     assert outcome() == ("apple", "not_paid")
+
+
+# the billing grace period
+
+
+@pytest.mark.parametrize(
+    ("known", "is_in"),
+    [
+        (receipt(ends_in(-HOUR), grace=ends_in(HOUR)), True),
+        (receipt(ends_in(-2 * HOUR), grace=ends_in(-HOUR)), False),
+        (receipt(ends_in(HOUR), grace=ends_in(-HOUR)), True),
+        (receipt(ends_in(-HOUR), grace=ends_in(HOUR), bundle="com.example.other"), False),
+    ],
+    ids=["in it", "past it", "paid since", "another app's"],
+)
+def test_the_billing_grace_period_counts(stores, token, outcome, known, is_in):
+    stores.receipts[token] = known
+    assert lets_in(f"Apple {token}") == is_in
+    assert outcome() == ("apple", "paid" if is_in else "not_paid")
+
+
+@pytest.mark.parametrize(("end", "verdict"), [(None, "not_paid"), ("", "not_paid"), ("soon", "store_failed")])
+def test_a_grace_period_without_an_end_lets_nobody_in(stores, token, outcome, end, verdict):
+    """Apple's notifications hold the field with nothing in it."""
+    reply = receipt(ends_in(-HOUR), grace=ends_in(HOUR))
+    reply.body["pending_renewal_info"][0]["grace_period_expires_date_ms"] = end
+    stores.receipts[token] = reply
+    assert not lets_in(f"Apple {token}")
+    assert outcome() == ("apple", verdict)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared.subscriptions import apple, apple_root_ca_g3, outcomes
-from shared.subscriptions.asking import Inquiry
+from shared.subscriptions.asking import FOREVER, Inquiry
 from tests.shared.subscriptions.presenting import lets_in
 from tests.stores import HOUR, Apple, ends_in
 
@@ -84,3 +84,12 @@ def test_what_is_no_transaction_lets_nobody_in(jws):
 def test_the_bundle_id_can_be_another(configure, signer):
     configure(APPLE_BUNDLE_ID="com.example.other")
     assert is_paid(signer.sign(ends_in(HOUR), bundleId="com.example.other"), signer.root)
+
+
+def test_a_transaction_of_the_product_that_was_sold_once_has_no_end(signer):
+    """developer.apple.com, JWSTransactionDecodedPayload: `expiresDate` is of subscriptions only."""
+    jws = signer.sign(None, productId="pro", type="Non-Consumable")
+    assert apple.paid_until(jws, Inquiry(), root_certificate=signer.root) == FOREVER
+    assert not is_paid(signer.sign(None, productId="pro", revocationDate=1_767_225_600_000), signer.root)
+    assert not is_paid(signer.sign(None, productId="coffee", type="Non-Consumable"), signer.root)
+    assert not is_paid(signer.sign(None, productId="pro", bundleId="com.example.other"), signer.root)
