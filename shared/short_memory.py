@@ -30,3 +30,8 @@ class ShortMemory(Generic[Key, Value]):
             if len(self._entries) >= self._most_entries:
                 del self._entries[next(iter(self._entries))]
             self._entries[key] = value, time.monotonic() + seconds
+
+    def drop(self, key: Key) -> None:
+        """Keep nothing under a key."""
+        with self._lock:
+            self._entries.pop(key, None)

@@ -72,6 +72,8 @@ SHIPPED = [
     ("shared.subscriptions.subscribers", "DAILY_REQUESTS", 20, "api", "have 100 requests in any 24 hours, others 20"),
     ("shared.subscriptions.memory", "PAID_SECONDS", 300, "subscriptions", "A yes is remembered for five minutes"),
     ("shared.subscriptions.memory", "NOT_PAID_SECONDS", 10, "subscriptions", "no is remembered for ten seconds"),
+    ("shared.subscriptions.memory", "TRUSTED_SECONDS", 30, "subscriptions", "The store is asked again after 30 s"),
+    ("shared.subscriptions.memory", "MOST_SUBSCRIBERS", 10_000, "subscriptions", "at most 10,000 subscribers"),
     ("shared.subscriptions.asking", "ANSWER_TIMEOUT_SECONDS", 8, "subscriptions", "A store has 8 s to answer"),
     ("shared.subscriptions.asking", "REPEAT_SECONDS", 0.3, "subscriptions", "`Retry-After` say, or 0.3 s"),
     ("migrations", "LOCK_TIMEOUT_SECONDS", 5, "database", "a table lock is waited for 5 s at most"),

@@ -1,9 +1,9 @@
-"""Where the app stores are asked for subscriptions."""
+"""Where the app stores are asked for subscriptions, and what holds while they cannot be."""
 
 from dataclasses import dataclass
 from functools import cache
 
-from shared.settings.reading import base_url, text
+from shared.settings.reading import base_url, number, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class StoreSettings:
     APPLE_BUNDLE_ID                    the app's bundle id; default com.limajuice.liftlog
     APPLE_VERIFY_RECEIPT_URL           default https://buy.itunes.apple.com/verifyReceipt
     APPLE_SANDBOX_VERIFY_RECEIPT_URL   default https://sandbox.itunes.apple.com/verifyReceipt
+    STORE_OUTAGE_HOURS                 so long after a store's last yes a subscriber stays in while it fails, 0 to 168;
+                                       default 24
     """
 
     revenuecat_project_id: str
@@ -30,11 +32,12 @@ class StoreSettings:
     apple_bundle_id: str
     apple_verify_receipt_url: str
     apple_sandbox_verify_receipt_url: str
+    outage_hours: float
 
 
 @cache
 def store_settings() -> StoreSettings:
-    """Read the app stores' settings."""
+    """Read the app stores' settings. Raises InvalidSetting."""
     return StoreSettings(
         revenuecat_project_id=text("REVENUECAT_PROJECT_ID"),
         revenuecat_entitlement_id=text("REVENUECAT_ENTITLEMENT_ID"),
@@ -47,4 +50,5 @@ def store_settings() -> StoreSettings:
         apple_sandbox_verify_receipt_url=text(
             "APPLE_SANDBOX_VERIFY_RECEIPT_URL", "https://sandbox.itunes.apple.com/verifyReceipt"
         ),
+        outage_hours=number("STORE_OUTAGE_HOURS", 24, 0, 168),
     )

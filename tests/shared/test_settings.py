@@ -11,6 +11,7 @@ from shared.settings.database import database_settings
 from shared.settings.operation import cleanup_settings, metric_settings
 from shared.settings.planner import chat_settings, model_settings
 from shared.settings.secrets import secret_settings
+from shared.settings.stores import store_settings
 
 DOCUMENT = (Path(__file__).parent.parent.parent / "docs" / "settings.md").read_text()
 # variable, the function that reads it, the attribute; its default, the least and the most
@@ -21,6 +22,7 @@ NUMBERS = [
     ("CHAT_LIMIT", chat_settings, "limit", 50, 1, 10_000),
     ("CHAT_TURNS_PER_DAY", chat_settings, "turns_per_day", 100, 0, 1_000_000),
     ("SECRET_TTL_SECONDS", secret_settings, "ttl_seconds", 300, 1, 86_400),
+    ("STORE_OUTAGE_HOURS", store_settings, "outage_hours", 24, 0, 168),
     ("METRICS_FLUSH_SECONDS", metric_settings, "flush_seconds", 5, 0.1, 3600),
     ("EVENT_RETENTION_DAYS", cleanup_settings, "event_retention_days", 30, 0, 3650),
     ("CLEANUP_SECONDS", cleanup_settings, "seconds", 240, 1, 1500),

@@ -87,8 +87,8 @@ def test_the_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(memory, "MOST_SUBSCRIBERS", 3)
     remembered, tomorrow = memory.Memory(), ends_in(timedelta(days=1))
     for key in "ABCAD":  # A is renewed, so that B is the oldest
+        remembered.add_not_paid(Subscriber("web", key))  # a no is the last word until the next yes
         remembered.add_paid(Subscriber("web", key), tomorrow)
-        remembered.add_not_paid(Subscriber("web", key))
     subscribers = [Subscriber("web", key) for key in "ABCD"]
     for holds in (remembered.is_paid, remembered.is_not_paid, remembered.knows):
         assert [subscriber.key for subscriber in subscribers if holds(subscriber)] == ["A", "C", "D"]
