@@ -148,6 +148,17 @@ class Connection:
     def invoke(self, method: str, *arguments: Any) -> str | None:
         return self.end(self.begin(method, *arguments))
 
+    def show(self, method: str, *arguments: Any) -> int:
+        """Call a method as the app does, and return the call's number."""
+        call = next(self._calls)
+        self._driver.command(do="show", name=self._name, call=call, method=method, arguments=arguments)
+        return call
+
+    def shown(self, call: int) -> Json | None:
+        """Wait for a call's end, and return what the app shows of it."""
+        message: Json | None = self.wait_for("shown", call=call)["message"]
+        return message
+
     def send(self, method: str, *arguments: Any) -> None:
         """Call a method without waiting for its end."""
         call = next(self._calls)

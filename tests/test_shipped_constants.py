@@ -23,6 +23,8 @@ SHIPPED = [
     ("functions.ai_chat.methods", "chat.timing.client", 120, "chat", "gives a client up after 120 s without one"),
     ("functions.ai_chat.methods", "chat.timing.handshake", 60, "chat", "60 s without a handshake"),
     ("functions.ai_chat.methods", "chat.timing.send", 20, "chat", "or 20 s in which it takes nothing in"),
+    ("functions.ai_chat.methods", "chat.timing.held", 4, "chat", "5 s at most after it ended: 4"),
+    ("functions.ai_chat.methods", "chat_v2.timing.held", 4, "chat", "5 s at most after it ended: 4"),
     ("functions.ai_chat.methods", "chat.timing.poll", 30, "chat", "A poll waits 30 s"),
     ("functions.ai_chat.turns", "SEND_SECONDS", 0.1, "planner", "A send is due at most ten times a second"),
     ("functions.ai_chat.turns", "PLAN_GROWTH", 1.02, "planner", "only if the plan is 2 % longer than at the last one"),

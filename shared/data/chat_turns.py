@@ -48,10 +48,13 @@ def play(db: Database, chat_id: UUID, call: Json, max_waiting: int) -> Part | bo
     return Part(player, call, row[1], row[2])
 
 
-def play_next(db: Database, chat_id: UUID, played: Part, history: list[Json], frame: str | None) -> Part | None:
+def play_next(
+    db: Database, chat_id: UUID, played: Part, history: list[Json], frame: str | None, held_seconds: float
+) -> Part | None:
     """End a turn, by which the chat has a new history, and return the next one if one waits.
 
-    The frame that tells the client is left in the same instant. Nothing happens in a chat that was closed meanwhile.
+    The frame that tells the client is left in the same instant. After a restart it is held back, until the next turn
+    ends and at most so many seconds, and comes behind that one's. Nothing happens in a chat that was closed meanwhile.
     """
     next_player = uuid4()
     row = db.row(
@@ -67,9 +70,19 @@ def play_next(db: Database, chat_id: UUID, played: Part, history: list[Json], fr
                 player = CASE WHEN cardinality(waiting) > 0 THEN CAST(:next_player AS uuid) END
             WHERE id = :chat_id AND player = :player AND state = 'open'
             RETURNING id, playing, history, restarts
+        ), released AS (
+            DELETE FROM chat_messages
+            WHERE chat_id = :chat_id AND held_until IS NOT NULL AND EXISTS (SELECT FROM chat WHERE restarts = :restarts)
+            RETURNING seq, frame
         ), stored AS (
-            INSERT INTO chat_messages (chat_id, frame)
-            SELECT id, :frame FROM chat WHERE CAST(:frame AS text) IS NOT NULL
+            INSERT INTO chat_messages (chat_id, frame, held_until)
+            SELECT CAST(:chat_id AS uuid), frame, held_until FROM (
+                SELECT 0 AS place, CAST(:frame AS text) AS frame, CASE WHEN restarts <> :restarts THEN
+                    clock_timestamp() + CAST(:held_seconds AS float) * interval '1 second' END AS held_until
+                FROM chat WHERE CAST(:frame AS text) IS NOT NULL
+                UNION ALL SELECT seq, frame, NULL FROM released
+            ) AS told
+            ORDER BY place
         )
         SELECT playing, history, restarts, pg_notify('chat_news', CAST(id AS text)) FROM chat
         """,
@@ -79,6 +92,7 @@ def play_next(db: Database, chat_id: UUID, played: Part, history: list[Json], fr
         restarts=played.restarts,
         history=json.dumps(history),
         frame=frame,
+        held_seconds=held_seconds,
     )
     return None if row is None or row[0] is None else Part(next_player, row[0], row[1], row[2])
 

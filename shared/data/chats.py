@@ -86,6 +86,7 @@ def take_news(db: Database, chat_id: UUID, poll: int) -> News:
             WHERE id = :chat_id FOR NO KEY UPDATE
         ), taken AS (
             DELETE FROM chat_messages WHERE chat_id = :chat_id AND EXISTS (SELECT FROM chat WHERE is_newest)
+                AND coalesce(held_until <= clock_timestamp(), true)
             RETURNING seq, frame
         )
         SELECT (SELECT string_agg(frame, '' ORDER BY seq) FROM taken), is_over FROM chat
@@ -219,7 +220,10 @@ def look(connection: Connection, chat_ids: Collection[UUID]) -> list[Sight]:
     """Return how these chats look; those that do not exist are left out. Raises what pg8000 raises."""
     rows = connection.run(
         """
-        SELECT id, poll, state <> 'open' OR EXISTS (SELECT FROM chat_messages WHERE chat_id = chats.id),
+        SELECT id, poll, state <> 'open' OR EXISTS (
+                SELECT FROM chat_messages
+                WHERE chat_id = chats.id AND coalesce(held_until <= clock_timestamp(), true)
+            ),
             CASE WHEN NOT is_cancelled THEN player END, CAST(EXTRACT(epoch FROM clock_timestamp() - seen_at) AS float)
         FROM chats WHERE id = ANY(:chat_ids)
         """,

@@ -38,6 +38,7 @@ class Timing:
     client: float = 120.0  # from a sign of life of the client to its being taken for gone
     poll: float = 30.0  # longest wait of a poll
     send: float = 20.0  # for a client to take in what it is sent
+    held: float = 4.0  # longest that the end of a call is held back after a restart; a poll finds it within a second
 
 
 class InvalidCall(Exception):
@@ -78,7 +79,11 @@ class Conversation(Protocol):
         """End the turn of that call, if it is under way."""
 
     def restart(self) -> None:
-        """Forget everything that was said, and end the turn under way."""
+        """Forget everything that was said, and end the turn under way, whose call completes behind the next turn's.
+
+        At any call's end apps of every release stop listening, to the turn that follows too: they would show an empty
+        bubble (LiftLog's ai-chat-service-v2.ts: `connection.off('ReceiveMessage')`).
+        """
 
     def leave(self) -> None:
         """End the connection, as the client wishes."""

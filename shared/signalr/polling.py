@@ -88,7 +88,8 @@ class StoredConversation:
 
         turn = Turn(self._ticket.subscriber, part.history, send, player.cancelled)
         outcome = self._hub.run(Invocation(**part.call), turn)
-        return chat_turns.play_next(database(), self._id, part, outcome.state, outcome.completion)
+        held_seconds = self._hub.timing.held
+        return chat_turns.play_next(database(), self._id, part, outcome.state, outcome.completion, held_seconds)
 
 
 def poll(hub: Hub, ticket: Ticket, *, has_room: bool) -> str | None:

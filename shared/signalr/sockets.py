@@ -27,6 +27,7 @@ class Playing:
     call: Invocation
     state: ConversationState
     cancelled: threading.Event = field(default_factory=threading.Event)
+    forgotten: threading.Event = field(default_factory=threading.Event)  # a restart has ended it
 
 
 class SocketConversation:
@@ -40,6 +41,8 @@ class SocketConversation:
         self._state: ConversationState = []
         self._playing: Playing | None = None
         self._waiting: deque[Invocation] = deque()
+        self._held: list[str] = []  # completions of turns that a restart has ended
+        self._holding: threading.Timer | None = None
         self.has_ended = False
 
     def send(self, frame: str) -> None:
@@ -73,11 +76,14 @@ class SocketConversation:
         with self._lock:
             self._state = []
             self._end_turn()
+            if self._playing is not None:
+                self._playing.forgotten.set()
 
     def leave(self) -> None:
         with self._lock:
             self.has_ended = True
             self._waiting.clear()
+            self._take_held()
             self._end_turn()
 
     def hang_up(self) -> None:
@@ -98,8 +104,8 @@ class SocketConversation:
             except ConnectionError:
                 self.hang_up()
                 return
-            if outcome.completion is not None:
-                self.send(outcome.completion)
+            for frame in self._completions(playing, [] if outcome.completion is None else [outcome.completion]):
+                self.send(frame)
             playing = self._next(playing, outcome.state)
             writer().write_if_due()  # an instance that holds nothing but sockets has no requests that would do it
 
@@ -110,6 +116,31 @@ class SocketConversation:
             call = self._waiting.popleft() if self._waiting else None
             self._playing = None if call is None else Playing(call, self._state)
             return self._playing
+
+    def _completions(self, played: Playing, frames: list[str]) -> list[str]:
+        """Return what tells the client that a turn has ended, and those before it; nothing yet after a restart."""
+        with self._lock:
+            if not played.forgotten.is_set():
+                return frames + self._take_held()
+            self._held += frames
+            if self._holding is None and not self.has_ended:
+                self._holding = threading.Timer(self._hub.timing.held, self._release)
+                self._holding.daemon = True
+                self._holding.start()
+            return []
+
+    def _release(self) -> None:
+        with self._lock:
+            frames = self._take_held()
+        for frame in frames:
+            self.send(frame)
+
+    def _take_held(self) -> list[str]:
+        if self._holding is not None:
+            self._holding.cancel()
+            self._holding = None
+        frames, self._held = self._held, []
+        return frames
 
     def _send_to_receiver(self, argument: dict[str, object]) -> None:
         self._websocket.send(protocol.receive_message(argument))

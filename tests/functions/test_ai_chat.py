@@ -38,6 +38,22 @@ def connect(request, driver, chat_server):
         connection.stop()
 
 
+@pytest.fixture(params=TRANSPORTS)
+def hasty_chat(request, driver, hasty_server):
+    """Return a function that connects to the newer hub with short clocks."""
+    opened = []
+
+    def start():
+        connection = driver.connect(hasty_server.url + V2, request.param, keepAliveMs=100)
+        connection.wait_for("connected")
+        opened.append(connection)
+        return connection
+
+    yield start
+    for connection in opened:
+        connection.stop()
+
+
 def asked(model, number):
     """The conversation that the model was sent with its request of that number, without the instructions."""
     return model.wait_for_request(number).body["messages"][1:]
@@ -184,9 +200,58 @@ def test_restart_ends_the_turn_and_forgets_it_too(connect, model):
     turn = chat.begin("SendMessage", "I am Ann", PLAN_VERSION)
     wait_for(lambda: "Listen" in chat.texts)
     assert chat.invoke("RestartChat") is None
+    assert model.wait_for_request(1).disconnected.wait(WAIT_SECONDS)
+    assert chat.invoke("SendMessage", "Who am I?", PLAN_VERSION) is None
     assert chat.end(turn) is None
-    chat.invoke("SendMessage", "Who am I?", PLAN_VERSION)
     assert said(model, 2) == ["Who am I?"]
+
+
+@pytest.mark.parametrize("hub", [V1, V2])
+def test_an_app_that_restarts_while_an_answer_is_written_shows_the_introduction(connect, model, hub):
+    """At the end of any call an app stops listening: the end of the one that it restarted must not come first."""
+    chat = connect(hub)
+    model.script(Say("Listen"), Stall())
+    answer = chat.show("SendMessage", "Tell me everything", PLAN_VERSION)
+    wait_for(lambda: "Listen" in chat.texts)
+    model.script(Say("I am your coach and plan your workouts.", pause_seconds=0.03))
+    chat.send("RestartChat")
+    introduction = chat.show("Introduce", "en-AU", PLAN_VERSION, "kilograms")
+    coach = {"type": "messageResponse", "message": "I am your coach and plan your workouts."}
+    assert chat.shown(introduction) == coach
+    assert chat.shown(answer) == coach, "its bubble is gone, and what it gets is shown nowhere"
+
+
+def test_an_app_that_restarts_twice_shows_the_last_introduction(connect, model):
+    chat = connect()
+    model.script(Say("Listen"), Stall())
+    model.script(Say("Let me"), Stall())
+    model.script(Say("I am your coach.", pause_seconds=0.03))
+    calls = [chat.show("SendMessage", "Tell me everything", PLAN_VERSION)]
+    for number in (1, 2):
+        model.wait_for_request(number)
+        chat.send("RestartChat")
+        calls.append(chat.show("Introduce", "en-AU", PLAN_VERSION, "kilograms"))
+    assert chat.shown(calls[-1])["message"] == "I am your coach."
+    assert all(chat.shown(call) for call in calls)
+
+
+def test_a_call_that_was_ended_by_a_restart_completes_when_nothing_follows(hasty_chat, model):
+    chat = hasty_chat()
+    model.script(Say("Listen"), Stall())
+    turn = chat.begin("SendMessage", "Tell me everything", PLAN_VERSION)
+    wait_for(lambda: "Listen" in chat.texts)
+    assert chat.invoke("RestartChat") is None
+    assert chat.end(turn) is None
+
+
+def test_stop_completes_the_call_at_once(connect, model):
+    """Else an app's own Stop button would stay for five seconds."""
+    chat = connect()
+    model.script(Say("Listen"), Stall())
+    turn = chat.begin("SendMessage", "Tell me everything", PLAN_VERSION)
+    wait_for(lambda: "Listen" in chat.texts)
+    chat.send("StopInProgress")
+    assert chat.end(turn) is None
 
 
 def test_a_second_turn_waits_for_the_first_and_stop_does_not(connect, model):

@@ -42,21 +42,22 @@ PING = {"type": 6}
 
 @pytest.fixture(params=["socket", "polling"])
 def chat(request, chat_server):
-    """Return a greeted connection, as an object with `send` and `receive_all`."""
+    """Return a greeted connection, as an object with `send`, `receive` and `receive_all`."""
     if request.param == "polling":
         polling = Polling(chat_server.url, V2).open()
-        yield BothWays(polling.send, lambda: everything_polled(polling))
+        yield BothWays(polling.send, polling.receive, lambda: everything_polled(polling))
         polling.delete()
     else:
         with Socket(chat_server.url, V2) as socket:
-            yield BothWays(socket.greet().send, lambda: everything_received(socket))
+            yield BothWays(socket.greet().send, lambda: [socket.receive()], lambda: everything_received(socket))
 
 
 class BothWays:
     """What both transports can do."""
 
-    def __init__(self, send, receive_all):
+    def __init__(self, send, receive, receive_all):
         self.send = send
+        self.receive = receive  # what comes next, some messages
         self.receive_all = receive_all  # until the server ends the connection
 
 
@@ -75,6 +76,32 @@ def everything_received(socket):
             received.append(socket.receive())
     except simple_websocket.ConnectionClosed:
         return received
+
+
+def completed(chat, number):
+    """Wait for the ends of so many calls, and return their ids in the order in which they came."""
+    ended: list[str] = []
+    while len(ended) < number:
+        ended += [message["invocationId"] for message in chat.receive() if message["type"] == 3]
+    return ended
+
+
+def test_the_end_of_a_restarted_call_comes_behind_the_next_ones(chat, model):
+    model.script(Stall())
+    model.script(Say("I am your coach."))
+    chat.send(frame(SEND))
+    model.wait_for_request(1)
+    chat.send(frame(invocation("RestartChat", call=None), invocation("SendMessage", "Hello", 3, call="2")))
+    assert completed(chat, 2) == ["2", "1"]
+
+
+def test_a_turn_that_waits_when_a_chat_is_restarted_is_the_next_one(chat, model):
+    model.script(Stall())
+    model.script(Say("Hi"))
+    chat.send(frame(SEND, invocation("SendMessage", "And?", 3, call="2")))
+    model.wait_for_request(1)
+    chat.send(frame(invocation("RestartChat", call="3")))
+    assert completed(chat, 3) == ["3", "2", "1"]
 
 
 # negotiation

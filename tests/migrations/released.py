@@ -52,6 +52,7 @@ ROWS = {
         INSERT INTO source_counts SELECT source_of('192.0.2.1'), '2025-06-01', 3
         """,
     "0010": "UPDATE user_inbox_items SET source = '\\x01'",
+    "0012": "UPDATE chat_messages SET held_until = '2025-06-01'",
 }
 
 

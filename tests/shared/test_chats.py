@@ -13,6 +13,7 @@ from shared.data.connections import Connection
 
 WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%AS is_newest%'"
 CALL = {"target": "SendMessage", "arguments": []}
+HELD_SECONDS = 3600.0  # so that no test sees its end
 
 
 @pytest.fixture
@@ -64,14 +65,50 @@ def test_a_text_takes_the_place_of_its_own_earlier_one_only(db, chat):
 
 def test_a_turn_that_is_no_longer_played_here_ends_nothing(db, chat):
     ended = play(db, chat)
-    assert chat_turns.play_next(db, chat, ended, [{"said": "first"}], None) is None
+    assert chat_turns.play_next(db, chat, ended, [{"said": "first"}], None, HELD_SECONDS) is None
     under_way = play(db, chat)
-    assert chat_turns.play_next(db, chat, ended, [{"said": "late"}], "late") is None
+    assert chat_turns.play_next(db, chat, ended, [{"said": "late"}], "late", HELD_SECONDS) is None
     assert chat_turns.play(db, chat, CALL, 8) is True  # it waits for the turn under way
-    following = chat_turns.play_next(db, chat, under_way, [*under_way.history, {"said": "second"}], "second")
+    said = [*under_way.history, {"said": "second"}]
+    following = chat_turns.play_next(db, chat, under_way, said, "second", HELD_SECONDS)
     assert following is not None
     assert following.history == [{"said": "first"}, {"said": "second"}]
     assert chats.take_news(db, chat, 1).frames == "second"
+
+
+def test_the_end_of_a_turn_that_a_restart_has_ended_comes_behind_the_next_ones(db, chat):
+    forgotten = play(db, chat)
+    chat_turns.restart(db, chat)
+    assert chat_turns.play_next(db, chat, forgotten, [], "first", HELD_SECONDS) is None
+    assert chats.take_news(db, chat, 1).frames == ""
+    following = play(db, chat)
+    chats.send(db, chat, "answer")
+    chat_turns.restart(db, chat)
+    assert chat_turns.play_next(db, chat, following, [], "second", HELD_SECONDS) is None
+    assert chats.take_news(db, chat, 1).frames == "answer", "it was ended by a restart, too"
+    last = play(db, chat)
+    assert chat_turns.play_next(db, chat, last, [], "third", HELD_SECONDS) is None
+    assert chats.take_news(db, chat, 1).frames == "thirdfirstsecond"
+
+
+def test_a_turn_whose_end_nobody_waits_for_lets_the_earlier_ones_go(db, chat):
+    forgotten = play(db, chat)
+    chat_turns.restart(db, chat)
+    chat_turns.play_next(db, chat, forgotten, [], "first", HELD_SECONDS)
+    chat_turns.play_next(db, chat, play(db, chat), [], None, HELD_SECONDS)
+    assert chats.take_news(db, chat, 1).frames == "first"
+
+
+@pytest.mark.parametrize(("held_seconds", "frames"), [(HELD_SECONDS, ""), (0.0, "first")])
+def test_it_is_held_back_so_long_and_no_longer(db, chat, database_url, held_seconds, frames):
+    forgotten = play(db, chat)
+    chat_turns.restart(db, chat)
+    chat_turns.play_next(db, chat, forgotten, [], "first", held_seconds)
+    connection = Connection(database_url)
+    (sight,) = chats.look(connection, {chat})
+    connection.close()
+    assert sight.has_news == (frames != "")
+    assert chats.take_news(db, chat, 1).frames == frames
 
 
 def test_a_player_is_lost_when_it_is_silent_in_a_turn(db, chat):
@@ -79,7 +116,7 @@ def test_a_player_is_lost_when_it_is_silent_in_a_turn(db, chat):
     assert not chats.begin_poll(db, chat, may_open=False).has_lost_player
     silence(db, chat)
     assert chats.begin_poll(db, chat, may_open=False).has_lost_player
-    chat_turns.play_next(db, chat, part, [], None)
+    chat_turns.play_next(db, chat, part, [], None, HELD_SECONDS)
     silence(db, chat)
     assert not chats.begin_poll(db, chat, may_open=False).has_lost_player
 

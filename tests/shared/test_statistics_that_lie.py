@@ -67,7 +67,9 @@ CALLS: dict[Any, list[dict[str, Any]]] = {
     chats.greet: [{"chat_id": CHAT, "frame": "f"}],
     chats.send: [{"chat_id": CHAT, "frame": "f", "topic": "t"}],
     chat_turns.play: [{"chat_id": CHAT, "call": {}, "max_waiting": 8}],
-    chat_turns.play_next: [{"chat_id": CHAT, "played": Part(OTHERS[0], {}, [], 0), "history": [], "frame": "f"}],
+    chat_turns.play_next: [
+        {"chat_id": CHAT, "played": Part(OTHERS[0], {}, [], 0), "history": [], "frame": "f", "held_seconds": 4}
+    ],
     chat_turns.stop: [{"chat_id": CHAT}],
     chat_turns.restart: [{"chat_id": CHAT}],
     chats.close: [{"chat_id": CHAT, "frame": "f"}],

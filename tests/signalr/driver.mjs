@@ -5,6 +5,9 @@
 //   {"do": "invoke", "name": "a", "call": 1, "method": "SendMessage", "arguments": ["Hello"]}
 //     → {"event": "completed", "name": "a", "call": 1, "error": null}
 //   {"do": "send" …} as invoke, without waiting for the method's end → {"event": "sent", …}
+//   {"do": "show" …} as invoke, but as the app does it (LiftLog's app/src/services/ai-chat-service-v2.ts): it listens while
+//     the call is under way, and when it ends, it takes away whatever listens then
+//     → {"event": "shown", "name": "a", "call": 1, "message": the last one that the bubble got, or null}
 //   {"do": "stop", "name": "a"} → {"event": "stopped", "name": "a"}
 //
 // And unasked: {"event": "message" | "closed" | "reconnecting" | "reconnected", "name": "a", …}
@@ -54,6 +57,14 @@ const commands = {
   async send({ name, call, method, arguments: given }) {
     await connections.get(name).send(method, ...given);
     say({ event: "sent", name, call });
+  },
+  async show({ name, call, method, arguments: given }) {
+    const connection = connections.get(name);
+    let shown = null;
+    connection.on("ReceiveMessage", (message) => (shown = message));
+    await connection.invoke(method, ...given).catch(() => {});
+    connection.off("ReceiveMessage");
+    say({ event: "shown", name, call, message: shown });
   },
   async stop({ name }) {
     await connections.get(name).stop();
