@@ -28,11 +28,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StoreAnswer:
-    """What a store has answered."""
+    """What a store has answered, or why it has not."""
 
-    status: int
-    body: bytes
-    retry_after: str  # the header; "" if there is none
+    status: int = 0
+    body: bytes = b""
+    retry_after: str = ""  # the header; "" if there is none
+    error: str = ""  # by which the connection was lost
 
     def members(self) -> Json:
         """Return the JSON object. Raises StoreFailed."""
@@ -52,7 +53,11 @@ class StoreAnswer:
         said = self._said("retryable")
         if isinstance(said, bool):
             return said
-        return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return (
+            bool(self.error)
+            or self.status == HTTPStatus.TOO_MANY_REQUESTS
+            or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        )
 
     def pause_seconds(self) -> float:
         """Return when to ask again: `backoff_ms` is RevenueCat's, whose Retry-After is in milliseconds, too."""
@@ -97,7 +102,7 @@ class Inquiry:
         if answer.status in not_paid:
             raise NotPaid
         if answer.status != HTTPStatus.OK:
-            raise StoreFailed(f"status {answer.status}", answer.status)
+            raise StoreFailed(answer.error or f"status {answer.status}", answer.status)
         return answer.members()
 
     def _wait(self, answer: StoreAnswer) -> bool:
@@ -112,6 +117,7 @@ class Inquiry:
     def _answer(self, method: str, url: str, content: Json) -> StoreAnswer:
         import requests  # noqa: PLC0415 - only who asks a store needs it
 
+        lost = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
         left_seconds = self._left_seconds()
         if left_seconds <= 0:
             raise StoreFailed("too slow")
@@ -125,7 +131,10 @@ class Inquiry:
             ):
                 return StoreAnswer(response.status_code, self._read(response), response.headers.get("Retry-After", ""))
         except requests.RequestException as error:
-            raise StoreFailed(type(error).__name__) from None  # its text holds the URL, and so the token
+            name = type(error).__name__  # its text holds the URL, and so the token
+            if isinstance(error, requests.Timeout) or not isinstance(error, lost):
+                raise StoreFailed(name) from None
+            return StoreAnswer(error=name)
 
     def _read(self, response: "requests.Response") -> bytes:
         body = bytearray()

@@ -17,16 +17,17 @@ from tests.stores import ENTITLEMENT, Reply
 
 
 @contextmanager
-def listening(answer, before_answering=lambda: None):
-    """A server that answers one connection with bytes, whatever it is asked, and closes it."""
+def listening(*answers, before_answering=lambda: None):
+    """A server that answers one connection after another with bytes, whatever it is asked, and closes each."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve():
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(65536)
-                before_answering()
-                connection.sendall(answer)
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65536)
+                    before_answering()
+                    connection.sendall(answer)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -34,6 +35,7 @@ def listening(answer, before_answering=lambda: None):
         thread.join()
 
 
+CUT = [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"]
 UNCONFIGURED = [
     ("Web", "WEB_AUTH_API_KEY"),
     ("RevenueCat", "REVENUECAT_API_KEY"),
@@ -118,12 +120,20 @@ def test_a_store_leads_nowhere_else(configure, token, outcome):
         assert lets_in(f"RevenueCat {token}")
 
 
-@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"])
-def test_a_store_that_breaks_off_lets_nobody_in(configure, token, outcome, answer):
-    with listening(answer) as url:
+@pytest.mark.parametrize("answer", CUT)
+def test_a_store_that_breaks_off_twice_lets_nobody_in(configure, token, outcome, answer):
+    with listening(answer, answer) as url:
         configure(REVENUECAT_BASE_URL=url)
         assert not lets_in(f"RevenueCat {token}")
     assert outcome() == ("revenuecat", "store_failed")
+
+
+@pytest.mark.parametrize("answer", CUT)
+def test_a_store_that_breaks_off_is_asked_again(configure, token, outcome, answer):
+    with listening(answer, yes()) as url:
+        configure(REVENUECAT_BASE_URL=url)
+        assert lets_in(f"RevenueCat {token}")
+    assert outcome() == ("revenuecat", "paid")
 
 
 def test_a_store_that_nobody_runs_lets_nobody_in(configure, token, outcome):
