@@ -21,6 +21,7 @@ REPEAT_SECONDS = 0.3  # before a store is asked again that does not say when
 LARGEST_ANSWER_BYTES = 2 * 1024 * 1024  # Apple's names every renewal since the first
 FOREVER = datetime.max.replace(tzinfo=UTC)
 _CHUNK_BYTES = 64 * 1024
+_LONGEST_BACKOFF_MS = 24 * 3600 * 1000  # a number with thousands of digits is none of Python's floats
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 Json = dict[str, Any]
@@ -63,8 +64,8 @@ class StoreAnswer:
         """Return when to ask again: `backoff_ms` is RevenueCat's, whose Retry-After is in milliseconds, too."""
         backoff_ms = self._said("backoff_ms")
         if isinstance(backoff_ms, int) and backoff_ms >= 0:
-            return backoff_ms / 1000
-        return int(self.retry_after) if self.retry_after.isdecimal() else REPEAT_SECONDS
+            return min(backoff_ms, _LONGEST_BACKOFF_MS) / 1000
+        return float(self.retry_after) if self.retry_after.isdecimal() else REPEAT_SECONDS
 
     def _said(self, name: str) -> Any:
         try:

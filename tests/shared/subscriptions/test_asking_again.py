@@ -43,6 +43,8 @@ LASTING = {
     "401": ("RevenueCat", Reply(401, {"object": "error", "type": "authentication_error", "retryable": False})),
     "a long pause": ("RevenueCat", Reply(429, RATE_LIMIT | {"backoff_ms": 8000})),
     "a long Retry-After": ("Google", Reply(429, GOOGLE_QUOTA, headers={"Retry-After": "60"})),
+    "an endless pause": ("RevenueCat", Reply(429, RATE_LIMIT | {"backoff_ms": 10**4000})),
+    "an endless Retry-After": ("RevenueCat", Reply(503, b"", headers={"Retry-After": "9" * 5000})),
     "403": ("Google", Reply(403, {"error": {"code": 403, "status": "PERMISSION_DENIED"}})),
     "is-retryable 0": ("Apple", Reply(200, {"status": 21100, "is-retryable": "0"})),
     "is_retryable false": ("Apple", Reply(200, {"status": 21010, "is_retryable": False})),
