@@ -1,16 +1,29 @@
 """Wire forms of the ai family: what is wished for, in the app's form, or in the one with `weight_kg` of other clients.
 
-The app's wishes are in `attributes`; what it sends beside them, like `auth`, is ignored.
+The app's wishes are in `attributes`. Beside them the only app that ever called these routes, in C# and until July 2025,
+sends `auth`, a store and a token, in place of an Authorization header.
 """
 
 from typing import Any, ClassVar
 
 from shared.http import WireSchema, fields
+from shared.http.schema import plain
 
 GENDERS = ("Male", "Female", "Other", "PreferNotToSay")
 EXPERIENCE = ("Beginner", "Intermediate", "Advanced", "Professional")
 MAX_KILOGRAMS = 100_000
+LONGEST_TOKEN = 64 * 1024  # as long as an Authorization header may be: App Store receipts are
 _KILOGRAMS = fields.Number(least=-MAX_KILOGRAMS, most=MAX_KILOGRAMS)  # below 0: assisted
+
+
+class StoreToken(fields.PresentedSecret):
+    """What else an Authorization header would say. The guard has judged it, and beside a header it may be anything."""
+
+    def deserialize(self, value: Any, *_where: Any, **_options: Any) -> str:
+        return value if isinstance(value, str) else ""
+
+    def max_json_bytes(self) -> int:
+        return self.max_length * 3 // 2  # C# writes the "+" of a receipt as \u002B
 
 
 class PlanAttributes(WireSchema):
@@ -54,23 +67,32 @@ class PortSessionWishes(WireSchema):
 
 class AppPlan(WireSchema):
     attributes = fields.Nested(PlanAttributes, required=True)
+    auth = StoreToken(max_length=LONGEST_TOKEN, allow_none=True, load_default=None)
 
 
 class AppSession(WireSchema):
     attributes = fields.Nested(SessionAttributes, required=True)
+    auth = StoreToken(max_length=LONGEST_TOKEN, allow_none=True, load_default=None)
 
 
 class EitherForm(WireSchema):
     """A body in one of two forms. It becomes two arguments: `form`, which is "app" or "port", and the `wishes`."""
 
+    holds_authorization = True
     app: ClassVar[WireSchema]
     port: ClassVar[WireSchema]
 
     def accept(self, data: Any) -> dict[str, Any]:
         """Return form and wishes. Raises ValidationError with a tree of messages."""
-        if isinstance(data, dict) and any(name.replace("_", "").lower() == "weightkg" for name in data):
+        if isinstance(data, dict) and any(plain(name) == "weightkg" for name in data):
             return {"form": "port", "wishes": self.port.accept(data)}
         return {"form": "app", "wishes": self.app.accept(data)["attributes"]}
+
+    def authorization(self, data: Any) -> str | None:
+        """Return the one text `auth`, whatever its case, None if there is none."""
+        members = data.items() if isinstance(data, dict) else ()
+        found = [value for name, value in members if plain(name) == "auth"]
+        return found[0] if len(found) == 1 and isinstance(found[0], str) else None
 
     def max_json_bytes(self) -> int:
         """Return how many bytes of JSON the larger form can need."""

@@ -56,7 +56,8 @@ class Family:
     ) -> Callable[[Handler], Handler]:
         """Register a handler. Its arguments are the body's fields and the names in braces in the path.
 
-        A guard is asked before the body is read; what it returns is the handler's argument `subscriber`.
+        A guard is asked before the body is read, unless the body may stand for its header; what it returns is the
+        handler's argument `subscriber`.
         `credentials`: browsers send theirs along, and want to be told that they may. `stores`: it is refused where the
         database's disk is full; default: what is PUT does.
         """

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import flask
@@ -10,12 +11,14 @@ from flask import Response
 
 from shared import operators, storage
 from shared.errors import (
+    BodyTooLarge,
     DatabaseUnavailable,
     InvalidRequest,
     MethodNotAllowed,
     Misrouted,
     StorageFull,
     UnknownPath,
+    UnsupportedEncoding,
 )
 from shared.http.browsers import refuse_foreign_pages
 from shared.http.responses import JsonText, json_response
@@ -30,7 +33,8 @@ APP_PATHS = (
 )  # fmt: skip
 APP_PATH_AT_END = re.compile(rf"/({'|'.join(APP_PATHS)})\Z", re.IGNORECASE)
 Handler = Callable[..., Any]
-Guard = Callable[[str | None], Any]  # takes the Authorization header; raises if it does not let the request in
+# takes the Authorization header, or what stands for it in the body; raises if it does not let the request in
+Guard = Callable[[str | None], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +78,31 @@ class Route:
         if self.stores and storage.is_full():
             raise StorageFull
 
+    def _authorization(self, call: Call, body: Callable[[], Any]) -> str | None:
+        """Return the Authorization header, or what stands for it in the body of a route that has such a member.
+
+        Nothing stands in a body that cannot be read.
+        """
+        if call.authorization is not None or self.body is None or not self.body.holds_authorization:
+            return call.authorization
+        try:
+            return self.body.authorization(body())
+        except (InvalidRequest, BodyTooLarge, UnsupportedEncoding):
+            return None
+
     def run(self, call: Call, path_arguments: dict[str, str]) -> Response:
         """Ask the guard, check the request's body, run the handler, and return its answer."""
         self._refuse_if_closed()
         arguments: dict[str, Any] = dict(path_arguments)
+        body = cache(lambda: call.body(self.max_body_bytes))  # read once, whoever asks first
         if self.is_private:
             refuse_foreign_pages(flask.request)
         if self.guard is not None:
-            subscriber = self.guard(call.authorization)
+            subscriber = self.guard(self._authorization(call, body))
             if subscriber is not None:
                 arguments["subscriber"] = subscriber
         if self.body is not None:
-            value = call.body(self.max_body_bytes)
+            value = body()
             arguments |= self.body.parse({} if value is None else value)
         result = self.handler(**arguments)
         if isinstance(result, Response):

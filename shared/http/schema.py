@@ -1,7 +1,7 @@
 """The base of all wire schemas: camelCase names, found whatever their case and underscores; unknown ones ignored."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow
 from marshmallow import ValidationError, missing
@@ -15,6 +15,8 @@ NAME_BYTES = 40  # a field's name in JSON, with its quotes and punctuation and w
 class WireSchema(marshmallow.Schema):
     """A JSON object of the wire. Attributes are snake_case here and camelCase in JSON, unless a field says else."""
 
+    holds_authorization: ClassVar[bool] = False  # a member stands for an Authorization header that is absent
+
     def on_bind_field(self, field_name: str, field_obj: marshmallow.fields.Field[Any]) -> None:
         head, *tail = field_name.split("_")
         field_obj.data_key = field_obj.data_key or head + "".join(word.capitalize() for word in tail)
@@ -24,7 +26,7 @@ class WireSchema(marshmallow.Schema):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._wanted = [(str(field.data_key), name, field) for name, field in self.load_fields.items()]
-        self._canonical = {_plain(key): key for key, _, _ in self._wanted} | {key: key for key, _, _ in self._wanted}
+        self._canonical = {plain(key): key for key, _, _ in self._wanted} | {key: key for key, _, _ in self._wanted}
 
     def parse(self, data: Any) -> dict[str, Any]:
         """Return the handler's arguments. Raises InvalidRequest with a message for each field at fault."""
@@ -57,19 +59,24 @@ class WireSchema(marshmallow.Schema):
             raise ValidationError("must be an object")
         members: dict[str, Any] = {}
         for name, value in data.items():
-            canonical = self._canonical.get(name) or self._canonical.get(_plain(name))
+            canonical = self._canonical.get(name) or self._canonical.get(plain(name))
             if canonical in members:
                 raise ValidationError({canonical: ["is given twice"]})
             if canonical is not None:
                 members[canonical] = value
         return members
 
+    def authorization(self, data: Any) -> str | None:
+        """Return what stands for an absent Authorization header in an object that was not checked yet."""
+        raise NotImplementedError
+
     def max_json_bytes(self) -> int:
         """Return how many bytes of JSON the largest object of this schema can need."""
         return 2 + sum(NAME_BYTES + needed_bytes(field) for field in self.fields.values())
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a member's name without its case and underscores."""
     return name.replace("_", "").lower()
 
 

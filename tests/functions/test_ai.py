@@ -23,7 +23,7 @@ from tests.servers import Caller, Servers
 KEY = "web-key-of-the-tests"
 OTHER_KEY = "web-key-of-the-limit"
 SUBSCRIBED = {"Authorization": f"Web {KEY}"}
-HUGE = "x" * 100_000
+HUGE = "x" * 200_000
 APP_DURATION = re.compile(r"\d+\.\d{2}:\d{2}:\d{2}:\d{0,3}")
 
 
@@ -246,8 +246,41 @@ def test_limits_of_the_other_form(ask, path, wishes, field):
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Web wrong"}, {"Authorization": "Nobody knows"}])
-def test_without_a_subscription_it_is_401_whatever_the_body(ask, headers):
-    assert ask("/ai/workout", b"no JSON", headers=headers).status_code == 401
+@pytest.mark.parametrize("body", [b"no JSON", b"[]", b"", b'{"auth":"', b"x" * 300_000])
+def test_without_a_subscription_it_is_401_whatever_the_body(ask, headers, body):
+    assert ask("/ai/workout", body, headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["auth", "Auth"])
+def test_without_a_header_the_body_may_say_who_asks(ask, model_server, name):
+    """As the C# app did until July 2025, the only one that ever called these routes."""
+    model_server.script(Say(json.dumps(plan_v1()), piece_characters=500))
+    body = {"attributes": plan_wishes(), name: f"Web {KEY}"}
+    assert ask("/ai/workout", body, headers={}).status_code == 200
+    assert KEY not in json.dumps(model_server.requests[-1].body)
+
+
+@pytest.mark.parametrize(
+    ("headers", "auth"),
+    [
+        ({}, "Web wrong"), ({}, KEY), ({}, ""), ({}, None), ({}, 7), ({}, ["Web", KEY]), ({}, {"Web": KEY}),
+        ({"Authorization": "Web wrong"}, f"Web {KEY}"), ({"Authorization": ""}, f"Web {KEY}"),
+    ],
+)  # fmt: skip
+def test_what_the_body_says_must_be_true_and_a_header_wins(ask, model_server, headers, auth):
+    asked = len(model_server.requests)
+    body = {"attributes": plan_wishes(), "auth": auth}
+    assert ask("/ai/workout", body, headers=headers).status_code == 401
+    assert ask("/ai/workout", body | {"AUTH": f"Web {KEY}"}, headers={}).status_code == 401  # said twice
+    assert len(model_server.requests) == asked
+
+
+@pytest.mark.parametrize("path", ["/ai/workout", "/ai/session"])
+def test_a_receipt_fits_into_the_body(ask, path):
+    """An App Store receipt; C# writes each "+" of it as six characters."""
+    receipt = ("A" * 31 + "+") * 2048
+    body = json.dumps(VALID[path] | {"auth": f"Apple {receipt}"}).replace("+", "\\u002B")
+    assert ask(path, body.encode(), headers=SUBSCRIBED).status_code != 413
 
 
 def test_inside_the_envelope_the_subscription_is_in_its_headers(planners, model_server):
