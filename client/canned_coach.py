@@ -23,8 +23,6 @@ TEXTS = {
     "name": "Push, pull, legs",
     "description": "Each muscle once a week, heavy enough to matter. Add weight when all sets went well.",
     "notes": "Leave two repetitions in the tank.",
-    "step": "2.5",
-    "value": "1000",
 }
 CHOICES = {"axis": "load", "resistance": "external"}
 NUMBERS = {
@@ -38,8 +36,12 @@ NUMBERS = {
     "rest_seconds": 90,
     "estimated_duration_minutes": 45,
     "duration_weeks": 8,
+    "step": 2.5,
+    "value": 1000,
+    "minRest": 90,
+    "maxRest": 180,
+    "failureRest": 300,
 }
-REST_SECONDS = {"minRest": 90, "maxRest": 180, "failureRest": 300}
 DEFAULT_COUNT = 3  # of sessions, exercises and sets
 COUNTED = frozenset({"sessions", "exercises", "plannedSets"})
 _DAYS = re.compile(r"\b([1-6]|one|two|three|four|five|six)[ -]days?\b", re.IGNORECASE)
@@ -83,7 +85,7 @@ def _last_user_text(messages: list[Json]) -> str:
 
 
 class _Writer:
-    """Fills in a JSON schema in the way of OpenAI's strict mode: every member of every object, no limits but types."""
+    """Fills in a JSON schema in the way of OpenAI's strict mode: every member of every object, within its bounds."""
 
     def __init__(self, schema: Json, asked: str) -> None:
         self._schema = schema
@@ -112,25 +114,27 @@ class _Writer:
             case "object":
                 return {name: self._value(member, (*path, name)) for name, member in schema["properties"].items()}
             case "array":
-                count = self._counts.get(_name(path), 1)
+                count = _bounded(self._counts.get(_name(path), 1), schema.get("minItems"), schema.get("maxItems"))
                 return [self._value(schema["items"], (*path, index)) for index in range(count)]
             case "string":
-                return _text(path, schema.get("description", ""))
+                return _text(path)
             case "boolean":
                 return False
             case _:
-                return NUMBERS.get(_name(path), 1)
+                return _bounded(NUMBERS.get(_name(path), 1), schema.get("minimum"), schema.get("maximum"))
 
 
 def _name(path: Path) -> str:
     return str(path[-1]) if path else ""
 
 
-def _text(path: Path, description: str) -> str:
+def _bounded(number: Any, least: Any, most: Any) -> Any:
+    number = number if least is None else max(least, number)
+    return number if most is None else min(most, number)
+
+
+def _text(path: Path) -> str:
     name = _name(path)
-    if name in REST_SECONDS or "8601" in description or "hh:mm" in description:
-        seconds = REST_SECONDS.get(name, 90)
-        return f"00:{seconds // 60:02}:{seconds % 60:02}" if "hh:mm" in description else f"PT{seconds}S"
     if name == "name":
         return _title(path)
     return TEXTS.get(name, "")

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def members(exercise: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the older members that follow from those of a weighted exercise, which are whole or absent."""
+    """Return the older members that follow from those of a weighted exercise on the wire, which are whole or absent."""
     older: dict[str, Any] = {}
     if "plannedSets" in exercise:
         targets = [planned["reps"] for planned in exercise["plannedSets"]]

@@ -11,24 +11,14 @@ import jiter
 
 from functions.ai_chat import links, older_apps
 from shared.ai import blueprints
-from shared.ai.shapes import (
-    MISSING,
-    ArrayShape,
-    ChoiceShape,
-    FlagShape,
-    IntegerShape,
-    Mismatch,
-    ObjectShape,
-    OneOfShape,
-    TextShape,
-    TokenShape,
-    strict_schema,
-)
+from shared.ai.scalars import ChoiceShape, DecimalShape, DurationShape, FlagShape, IntegerShape, TextShape, TokenShape
+from shared.ai.shapes import MISSING, ArrayShape, Mismatch, ObjectShape, OneOfShape, strict_schema
 
 TOOL_NAME = "create_workout_plan"
 PLAN_VERSION = 3
 BLUEPRINT_VERSION = 3
 SESSION_VERSION = 6
+LONGEST_SECONDS = 359_999  # of cardio: 99:59:59
 _NUMBER_CHARACTERS = "+-.0123456789Ee"
 
 
@@ -36,31 +26,37 @@ class InvalidPlan(Exception):
     """The finished plan is none. The message is a path, without a value."""
 
 
-def _not_reversed(reps: dict[str, Any]) -> bool:
-    return bool(reps["min"] <= reps["max"])
+def _rest(description: str) -> DurationShape:
+    return DurationShape(f"{description} in seconds", 0, blueprints.LONGEST_REST_SECONDS)
 
 
 _NAME_OF_EXERCISE = TextShape(
-    "name of the exercise; the user's own spelling where the user gave one", may_be_empty=False
+    "name of the exercise; the user's own spelling where the user gave one", blueprints.UNNAMED_EXERCISE
 )
 _NOTES = TextShape("short advice, or empty")
-_DURATION = TokenShape("ISO 8601 duration, like PT90S", r"PT(?=\d)(\d{1,4}H)?(\d{1,4}M)?(\d{1,5}(\.\d{1,3})?S)?")
-_DECIMAL = TokenShape("a decimal number as text, like 2.5", r"\d{1,7}(\.\d{1,4})?")
 
-_REST = ObjectShape("RestBetweenSets", {"minRest": _DURATION, "maxRest": _DURATION, "failureRest": _DURATION})
+_REST = ObjectShape(
+    "RestBetweenSets",
+    {
+        "minRest": _rest("shortest rest"),
+        "maxRest": _rest("longest rest"),
+        "failureRest": _rest("rest after a failed set"),
+    },
+    mended=blueprints.in_order("minRest", "maxRest"),
+)
 _REPS = ObjectShape(
     "Reps",
     {
         "min": IntegerShape("fewest repetitions", 1, 1000),
         "max": IntegerShape("most repetitions; as min if they are fixed", 1, 1000),
     },
-    rule=_not_reversed,
+    mended=blueprints.in_order("min", "max"),
 )
 _RULE = ObjectShape(
     "ProgressionRule",
     {
         "axis": ChoiceShape(("reps", "load")),
-        "step": _DECIMAL,
+        "step": DecimalShape("what is added at once", 0, 1000),
         "scope": OneOfShape(
             {
                 "allSets": ObjectShape("AllSets", {"type": ChoiceShape(("allSets",))}),
@@ -70,11 +66,12 @@ _RULE = ObjectShape(
                 ),
             }
         ),
-        "ceiling": _DECIMAL,
+        "ceiling": DecimalShape("how far it goes", 0, 10_000),
         "onCeiling": ChoiceShape(("reset",)),
         "trigger": ChoiceShape(("allSetsMetTarget",)),
     },
     optional=frozenset({"ceiling", "onCeiling"}),
+    defaults={"trigger": "allSetsMetTarget"},
 )
 _WEIGHTED = ObjectShape(
     "WeightedExercise",
@@ -93,14 +90,21 @@ _WEIGHTED = ObjectShape(
     derived=older_apps.members,
 )
 _DISTANCE = ObjectShape(
-    "DistanceValue", {"value": _DECIMAL, "unit": ChoiceShape(("metre", "yard", "mile", "kilometre"))}
+    "DistanceValue",
+    {
+        "value": DecimalShape("how far, in the unit", 0, 1_000_000),
+        "unit": ChoiceShape(("metre", "yard", "mile", "kilometre")),
+    },
 )
 _CARDIO_SET = ObjectShape(
     "CardioSet",
     {
         "target": OneOfShape(
             {
-                "time": ObjectShape("Time", {"type": ChoiceShape(("time",)), "value": _DURATION}),
+                "time": ObjectShape(
+                    "Time",
+                    {"type": ChoiceShape(("time",)), "value": DurationShape("how long in seconds", 1, LONGEST_SECONDS)},
+                ),
                 "distance": ObjectShape("Distance", {"type": ChoiceShape(("distance",)), "value": _DISTANCE}),
             }
         ),
@@ -128,7 +132,7 @@ _CARDIO = ObjectShape(
 _SESSION = ObjectShape(
     "Session",
     {
-        "name": TextShape("name of the session", may_be_empty=False),
+        "name": TextShape("name of the session", blueprints.UNNAMED_SESSION),
         "exercises": ArrayShape(
             OneOfShape({"WeightedExerciseBlueprint": _WEIGHTED, "CardioExerciseBlueprint": _CARDIO}), 1, 40
         ),
@@ -140,7 +144,7 @@ _SESSION = ObjectShape(
 _BLUEPRINT = ObjectShape(
     "Blueprint",
     {
-        "name": TextShape("name of the plan in the app", may_be_empty=False),
+        "name": TextShape("name of the plan in the app", blueprints.UNNAMED_PLAN),
         "sessions": ArrayShape(_SESSION, 1, 28),
         "lastEdited": TokenShape("date, like 2026-01-31", r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"),
     },
@@ -150,7 +154,7 @@ _BLUEPRINT = ObjectShape(
 _PLAN = ObjectShape(
     "Plan",
     {
-        "name": TextShape("short name of the plan", may_be_empty=False),
+        "name": TextShape("short name of the plan", blueprints.UNNAMED_PLAN),
         "description": TextShape("what the plan is for and how to follow it, in a few sentences"),
         "blueprint": _BLUEPRINT,
     },
@@ -175,7 +179,11 @@ def tool(version: int) -> dict[str, Any]:
 
 def message(plan: dict[str, Any], version: int) -> dict[str, Any]:
     """Return a finished plan as the app receives it."""
-    return {"type": "chatPlan", "plan": plan} if version == 1 else unfinished_message(_for_all_apps(plan))
+    if version == 1:
+        return {"type": "chatPlan", "plan": blueprints.PLAN.wire(plan)}
+    sent = _PLAN.wire(plan)
+    sent["blueprint"].setdefault("lastEdited", datetime.now(UTC).date().isoformat())
+    return unfinished_message(sent)
 
 
 def unfinished_message(plan: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +192,7 @@ def unfinished_message(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def finished(arguments: str, version: int, said: str) -> dict[str, Any]:
-    """Return the plan that a finished tool call holds. Raises InvalidPlan.
+    """Return the plan that a finished tool call holds, in the model's own form. Raises InvalidPlan.
 
     `said` is everything that the user said: links from elsewhere are left out.
     """
@@ -197,8 +205,6 @@ def finished(arguments: str, version: int, said: str) -> dict[str, Any]:
     except Mismatch as fault:
         raise InvalidPlan(str(fault)) from None
     _drop_foreign_links(plan, said)
-    if version != 1:
-        plan["blueprint"].setdefault("lastEdited", datetime.now(UTC).date().isoformat())
     return plan
 
 
@@ -219,20 +225,6 @@ def unfinished(arguments: str, said: str) -> dict[str, Any] | None:
     plan: dict[str, Any] = {"name": "", "description": "", "blueprint": {}} | shown
     _drop_foreign_links(plan, said)
     return plan
-
-
-def _for_all_apps(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return a finished plan with the members that older apps read; the model's own memory does not need them."""
-    sessions = [
-        session | {"exercises": [_for_older_apps(each) for each in session["exercises"]]}
-        for session in plan["blueprint"]["sessions"]
-    ]
-    return plan | {"blueprint": plan["blueprint"] | {"sessions": sessions}}
-
-
-def _for_older_apps(exercise: dict[str, Any]) -> dict[str, Any]:
-    is_weighted = exercise["type"] == "WeightedExerciseBlueprint"
-    return exercise | older_apps.members(exercise) if is_weighted else exercise
 
 
 def _without_open_number(arguments: str) -> str:

@@ -1,17 +1,43 @@
 """Sessions as the first generation of plans has them: sets counted, one number of repetitions, rests as `hh:mm:ss`."""
 
-from shared.ai.shapes import ArrayShape, FlagShape, IntegerShape, NumberShape, ObjectShape, TextShape, TokenShape
+from typing import Any
 
-_REST = TokenShape("hh:mm:ss, like 00:01:30", r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d")
+from shared.ai.scalars import DurationShape, FlagShape, IntegerShape, NumberShape, TextShape, TokenShape, clock
+from shared.ai.shapes import ArrayShape, ObjectShape
+
+LONGEST_REST_SECONDS = 86_399  # 23:59:59
+UNNAMED_PLAN, UNNAMED_SESSION, UNNAMED_EXERCISE = "Plan", "Session", "Exercise"
 
 LINK = TokenShape("a link that the user gave for this exercise, else empty", r"[\s\S]*")
 
-REST_BETWEEN_SETS = ObjectShape("RestBetweenSets", {"minRest": _REST, "maxRest": _REST, "failureRest": _REST})
+
+def in_order(least: str, most: str) -> Any:
+    """Return what puts the ends of an object's range in order."""
+
+    def mended(value: dict[str, Any]) -> dict[str, Any]:
+        return value | {least: min(value[least], value[most]), most: max(value[least], value[most])}
+
+    return mended
+
+
+def _rest(description: str) -> DurationShape:
+    return DurationShape(f"{description} in seconds", 0, LONGEST_REST_SECONDS, clock)
+
+
+REST_BETWEEN_SETS = ObjectShape(
+    "RestBetweenSets",
+    {
+        "minRest": _rest("shortest rest"),
+        "maxRest": _rest("longest rest"),
+        "failureRest": _rest("rest after a failed set"),
+    },
+    mended=in_order("minRest", "maxRest"),
+)
 
 EXERCISE = ObjectShape(
     "Exercise",
     {
-        "name": TextShape("name of the exercise", may_be_empty=False),
+        "name": TextShape("name of the exercise", UNNAMED_EXERCISE),
         "sets": IntegerShape("working sets", 1, 20),
         "repsPerSet": IntegerShape("repetitions in each set", 1, 100),
         "weightIncreaseOnSuccess": NumberShape(
@@ -28,7 +54,7 @@ EXERCISE = ObjectShape(
 SESSION = ObjectShape(
     "Session",
     {
-        "name": TextShape("name of the session", may_be_empty=False),
+        "name": TextShape("name of the session", UNNAMED_SESSION),
         "exercises": ArrayShape(EXERCISE, 1, 30),
         "notes": TextShape("short advice for the whole session, or empty"),
     },
@@ -38,7 +64,7 @@ SESSION = ObjectShape(
 PLAN = ObjectShape(
     "Plan",
     {
-        "name": TextShape("short name of the plan", may_be_empty=False),
+        "name": TextShape("short name of the plan", UNNAMED_PLAN),
         "description": TextShape("what the plan is for and how to follow it, in a few sentences"),
         "sessions": ArrayShape(SESSION, 1, 14),
     },

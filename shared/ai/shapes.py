@@ -1,11 +1,10 @@
 """Shapes: what an answer of the model must look like, written down once.
 
-From the same shape come the JSON schema that the model gets, the check of its finished answer, and what may be shown of
-an unfinished one. So the three cannot differ. The schema holds only words that every endpoint takes in strict mode;
-limits that have none (patterns, ranges, lengths) are in the descriptions and in the check.
+From the same shape come the JSON schema that the model gets, the check of its finished answer, its form on the wire,
+and what may be shown of an unfinished one. So the four cannot differ. What fits the schema is accepted: bounds that a
+grammar can hold are in it (`minimum`, `maxItems`, …), and whatever no grammar holds is repaired.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
@@ -20,6 +19,10 @@ class Mismatch(Exception):
     """The answer has not the shape; the message is the path to the fault, without the value."""
 
 
+class Empty(Mismatch):
+    """There is nothing in it: a session without exercises. Where there are others, it is left out."""
+
+
 class Shape(Protocol):
     """One form."""
 
@@ -28,147 +31,46 @@ class Shape(Protocol):
         ...
 
     def accept(self, value: Any) -> Any:
-        """Return a finished value as it may be used. Raises Mismatch."""
+        """Return a finished value in the model's own form, repaired. Raises Mismatch."""
+        ...
+
+    def wire(self, accepted: Any) -> Any:
+        """Return an accepted value as it is sent."""
         ...
 
     def show(self, cut: Any, whole: Any) -> Any:
-        """Return what may be shown of an unfinished value, or MISSING.
+        """Return what may be sent of an unfinished value, or MISSING.
 
         `cut` is the value with a text at its end that may go on, `whole` the same without it.
         """
         ...
 
 
-class ScalarShape:
-    """A value that is shown only when it is whole and acceptable."""
-
-    def accept(self, value: Any) -> Any:
-        raise NotImplementedError
-
-    def show(self, _cut: Any, whole: Any) -> Any:
-        try:
-            return self.accept(whole)
-        except Mismatch:
-            return MISSING
-
-
-@dataclass(frozen=True)
-class TextShape:
-    """Free text, which may be shown before it is whole."""
-
-    description: str
-    may_be_empty: bool = True
-
-    def schema(self, _definitions: Definitions) -> dict[str, Any]:
-        return {"type": "string", "description": self.description}
-
-    def accept(self, value: Any) -> str:
-        if not isinstance(value, str) or not (self.may_be_empty or value.strip()):
-            raise Mismatch
-        return value
-
-    def show(self, cut: Any, _whole: Any) -> Any:
-        return cut if isinstance(cut, str) else MISSING
-
-
-@dataclass(frozen=True)
-class TokenShape(ScalarShape):
-    """A text of a fixed form, of which a part would mean something else."""
-
-    description: str
-    pattern: str
-
-    def schema(self, _definitions: Definitions) -> dict[str, Any]:
-        return {"type": "string", "description": self.description}
-
-    def accept(self, value: Any) -> str:
-        if not isinstance(value, str) or re.fullmatch(self.pattern, value, re.ASCII) is None:
-            raise Mismatch
-        return value
-
-
-@dataclass(frozen=True)
-class ChoiceShape(ScalarShape):
-    """One of some words."""
-
-    words: tuple[str, ...]
-
-    def schema(self, _definitions: Definitions) -> dict[str, Any]:
-        return {"type": "string", "enum": list(self.words)}
-
-    def accept(self, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.words:
-            raise Mismatch
-        return value
-
-
-@dataclass(frozen=True)
-class FlagShape(ScalarShape):
-    """Yes or no."""
-
-    description: str
-
-    def schema(self, _definitions: Definitions) -> dict[str, Any]:
-        return {"type": "boolean", "description": self.description}
-
-    def accept(self, value: Any) -> bool:
-        if not isinstance(value, bool):
-            raise Mismatch
-        return value
-
-
-@dataclass(frozen=True)
-class IntegerShape(ScalarShape):
-    """A whole number within a range."""
-
-    description: str
-    least: int
-    most: int
-
-    def schema(self, _definitions: Definitions) -> dict[str, Any]:
-        return {"type": "integer", "description": f"{self.description}, {self.least} to {self.most}"}
-
-    def accept(self, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.least <= value <= self.most:
-            raise Mismatch
-        if value != int(value):
-            raise Mismatch
-        return int(value)  # some models write 3.0
-
-
-@dataclass(frozen=True)
-class NumberShape(ScalarShape):
-    """A number within a range."""
-
-    description: str
-    least: float
-    most: float
-
-    def schema(self, _definitions: Definitions) -> dict[str, Any]:
-        return {"type": "number", "description": f"{self.description}, {self.least:g} to {self.most:g}"}
-
-    def accept(self, value: Any) -> int | float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.least <= value <= self.most:
-            raise Mismatch
-        return value
-
-
 @dataclass(frozen=True)
 class ArrayShape:
-    """Some elements of one shape."""
+    """Some elements of one shape. Empty ones are left out, and those past the most."""
 
     element: Shape
     least: int
     most: int
 
     def schema(self, definitions: Definitions) -> dict[str, Any]:
-        description = f"{self.least} to {self.most} elements"
-        return {"type": "array", "description": description, "items": self.element.schema(definitions)}
+        items = self.element.schema(definitions)
+        return {"type": "array", "items": items, "minItems": self.least, "maxItems": self.most}
 
     def accept(self, value: Any) -> list[Any]:
-        if not isinstance(value, list) or not self.least <= len(value) <= self.most:
+        if not isinstance(value, list):
             raise Mismatch
-        return [_at(index, self.element, element) for index, element in enumerate(value)]
+        accepted = []
+        for index, element in enumerate(value[: self.most]):
+            with suppress(Empty):
+                accepted.append(_at(index, self.element, element))
+        if len(accepted) < self.least:
+            raise Empty
+        return accepted
+
+    def wire(self, accepted: Any) -> list[Any]:
+        return [self.element.wire(element) for element in accepted]
 
     def show(self, cut: Any, whole: Any) -> Any:
         if not isinstance(cut, list):
@@ -184,9 +86,9 @@ class ObjectShape:
     """An object. Members that it does not name are dropped, whatever the model put there.
 
     `optional` members may be null or absent, and are absent then; those of `unasked` are not in the schema either. A
-    member of `defaults` that is absent has its default in the finished value. `constants` are ours, whatever the model
-    says. `rule` judges the finished object. `derived` returns what is shown beside the members that it gets: those of
-    an unfinished object that are whole. A finished value has the model's members alone.
+    member of `defaults` has its default in the finished value where it is absent or wrong. `mended` returns the
+    finished object with what is wrong between its members put right. On the wire it has `constants`, too, and what
+    `derived` returns of the members that it gets: those of an unfinished object that are whole.
     """
 
     name: str
@@ -195,7 +97,7 @@ class ObjectShape:
     unasked: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
-    rule: Callable[[dict[str, Any]], bool] = lambda _value: True
+    mended: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     derived: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def schema(self, definitions: Definitions) -> dict[str, Any]:
@@ -222,22 +124,40 @@ class ObjectShape:
     def accept(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise Mismatch
-        accepted = dict(self.constants)
-        for name, member in self.members.items():
-            given = value.get(name)
-            if given is None and name in self.defaults:
-                accepted[name] = copy(self.defaults[name])
-            elif given is not None or name not in self.optional | self.unasked:
-                accepted[name] = _at(name, member, given)
-        if not self.rule(accepted):
-            raise Mismatch
-        return accepted
+        accepted = {}
+        for name in self.members:
+            member = self._accepted_member(name, value.get(name))
+            if member is not MISSING:
+                accepted[name] = member
+        return accepted if self.mended is None else self.mended(accepted)
+
+    def _accepted_member(self, name: str, given: Any) -> Any:
+        """Return what becomes of a member, MISSING if nothing does. Raises Mismatch."""
+        if given is None and name in self.optional | self.unasked:
+            return MISSING
+        try:
+            return _at(name, self.members[name], given)
+        except Mismatch:
+            if name in self.defaults:
+                return copy(self.defaults[name])
+            if name in self.unasked:
+                return MISSING
+            raise
+
+    def wire(self, accepted: Any) -> dict[str, Any]:
+        sent = {name: self.members[name].wire(value) for name, value in accepted.items()}
+        sent = dict(self.constants) | sent
+        return sent if self.derived is None else sent | self.derived(sent)
 
     def show(self, cut: Any, whole: Any) -> Any:
         if not isinstance(cut, dict):
             return MISSING
         shown = dict(self.constants)
         wholes = whole if isinstance(whole, dict) else {}
+        if self.mended is not None:  # what is not whole may still change
+            with suppress(Mismatch):
+                shown = self.wire(self.accept(whole))
+            return shown
         for name, member in self.members.items():
             value = member.show(cut.get(name, MISSING), wholes.get(name, MISSING))
             if value is not MISSING:
@@ -245,14 +165,15 @@ class ObjectShape:
         return shown if self.derived is None else shown | self.derived(self._whole_members(cut, wholes))
 
     def _whole_members(self, cut: dict[str, Any], wholes: dict[str, Any]) -> dict[str, Any]:
-        """Return the members to which nothing can be added: an array or object at the end may go on."""
+        """Return the members as they are sent to which nothing can be added: an array at the end may go on."""
         last = next(reversed(cut), None)
-        accepted = {}
+        sent = {}
         for name, value in wholes.items():
             if name in self.members and not (name == last and isinstance(value, list | dict)):
+                member = self.members[name]
                 with suppress(Mismatch):
-                    accepted[name] = self.members[name].accept(value)
-        return accepted
+                    sent[name] = member.wire(member.accept(value))
+        return sent
 
 
 @dataclass(frozen=True)
@@ -269,6 +190,9 @@ class OneOfShape:
         if which is None:
             raise Mismatch("type")
         return which.accept(value)
+
+    def wire(self, accepted: Any) -> Any:
+        return self.by_type[accepted["type"]].wire(accepted)
 
     def show(self, cut: Any, whole: Any) -> Any:
         which = self._which(whole)
@@ -296,4 +220,4 @@ def _at(step: str | int, shape: Shape, value: Any) -> Any:
     try:
         return shape.accept(value)
     except Mismatch as fault:
-        raise Mismatch(f"{step}.{fault}".rstrip(".")) from None
+        raise type(fault)(f"{step}.{fault}".rstrip(".")) from None

@@ -16,7 +16,7 @@ from client.scripted_answers import Say
 from functions.ai.schemas import PlanSession, PlanWorkout
 from shared.errors import InvalidRequest
 from tests.functions.test_fuzz import BOUNDED, JSON, paths_of, replaced
-from tests.plans import plan_v1
+from tests.plans import plan_v1, sent_plan_v1
 from tests.scripted_faults import Finish, HttpError, Raw, Refuse, Stall
 from tests.servers import Caller, Servers
 
@@ -110,7 +110,7 @@ VALID = {"/ai/workout": {"attributes": plan_wishes()}, "/ai/session": {"attribut
 
 def app_session(link=""):
     """What the app gets for the session of `plan_v1`."""
-    session = json.loads(json.dumps(plan_v1()["sessions"][0]))
+    session = sent_plan_v1()["sessions"][0]
     session["exercises"][0]["restBetweenSets"] = {
         "minRest": "0.00:01:30:",
         "maxRest": "0.00:03:00:",

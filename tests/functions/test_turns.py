@@ -13,7 +13,7 @@ from functions.ai_chat import histories, plans, turns
 from functions.ai_chat.turns import Cancelled, introduction
 from shared.ai import model
 from shared.settings.planner import model_settings
-from tests.plans import plan, plan_v1, weighted
+from tests.plans import plan, plan_v1, sent_plan_v1, weighted
 from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
 from tests.waiting import WAIT_SECONDS, wait_for
 
@@ -114,7 +114,7 @@ def test_a_plan_appears_while_it_is_made(server, client):
 def test_a_plan_of_the_first_generation_comes_once(server, client):
     server.script(CallTool(plan_v1(), fragment_characters=3, pause_seconds=0.002))
     play(client, version=1)
-    assert client.got == [{"type": "chatPlan", "plan": plan_v1()}]
+    assert client.got == [{"type": "chatPlan", "plan": sent_plan_v1()}]
 
 
 def test_the_model_sees_that_a_plan_was_delivered(server, client):
