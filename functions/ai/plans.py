@@ -5,18 +5,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jiter
-
 from functions.ai import forms
 from functions.ai.forms import Form
-from shared.ai import Question, model
-from shared.ai.shapes import Mismatch, response_format
-from shared.ai.streams import End, Refusal, Words
+from shared.ai import Question, lenient, model, repairs
+from shared.ai.shapes import response_format
+from shared.ai.streams import CallPart, End, Refusal, Stream, Words
 from shared.errors import ModelRefused, ModelUnavailable
 
 PROMPTS = Path(__file__).parent / "prompts"
 EXERCISES_BELOW_VOLUME = ((25, 2), (50, 3), (75, 5), (90, 7))
 MOST_EXERCISES = 10
+WANTED = "Answer again with nothing but one JSON object in the given form."
 
 
 def workout(form: str, wishes: dict[str, Any]) -> dict[str, Any]:
@@ -44,28 +43,43 @@ def _ask(form: Form, wishes: dict[str, Any]) -> dict[str, Any]:
         {"role": "system", "content": instructions},
         {"role": "user", "content": json.dumps(wanted, ensure_ascii=False)},
     ]
-    text = _answer(Question(messages, response_format=response_format(form.shape)))
-    try:
-        return form.accept(jiter.from_json(text.encode(), allow_inf_nan=False))
-    except ValueError:
-        raise ModelUnavailable("its answer is not JSON") from None
-    except Mismatch as fault:
-        raise ModelUnavailable(f"its answer does not fit the schema at {fault}") from None
+    return _answer(Question(messages, response_format=response_format(form.shape)), form)
 
 
-def _answer(question: Question) -> str:
-    """Return the whole text of an answer. Raises ModelUnavailable, ModelRefused."""
-    texts = []
+def _answer(question: Question, form: Form) -> dict[str, Any]:
+    """Return the answer, repaired once if it is of no use. Raises ModelUnavailable, ModelRefused."""
     with model().ask(question) as stream:
-        for piece in stream.rest():
-            match piece:
-                case Words(text):
-                    texts.append(text)
-                case Refusal() | End("content_filter"):
-                    raise ModelRefused("in words")
-                case End("length"):
-                    raise ModelUnavailable("its answer became too long")
-    return "".join(texts)
+        text, is_cut = _text(stream)
+    try:
+        return lenient.read(text, form.accept)
+    except lenient.Unreadable as fault:
+        again = repairs.of_text(question, text, repairs.CUT if is_cut else str(fault), WANTED)
+    with model().ask(again, last_moment=stream.last_moment) as stream:
+        text, _ = _text(stream)
+    try:
+        answer = lenient.read(text, form.accept)
+    except lenient.Unreadable as fault:
+        repairs.count(was_of_use=False)
+        raise ModelUnavailable(f"its answer is of no use: {fault}") from None
+    repairs.count(was_of_use=True)
+    return answer
+
+
+def _text(stream: Stream) -> tuple[str, bool]:
+    """Return the whole text of an answer, and whether it was cut. Raises ModelUnavailable, ModelRefused."""
+    texts = []
+    is_cut = False
+    for piece in stream.rest():
+        match piece:
+            case Words(text):
+                texts.append(text)
+            case CallPart(_, _, _, arguments):  # a tool that nobody offered
+                texts.append(arguments)
+            case Refusal() | End("content_filter"):
+                raise ModelRefused("in words")
+            case End(reason):
+                is_cut = reason == "length"
+    return "".join(texts), is_cut
 
 
 @cache

@@ -10,9 +10,9 @@ from typing import Any
 import jiter
 
 from functions.ai_chat import links, older_apps
-from shared.ai import blueprints
+from shared.ai import blueprints, lenient
 from shared.ai.scalars import ChoiceShape, DecimalShape, DurationShape, FlagShape, IntegerShape, TextShape, TokenShape
-from shared.ai.shapes import MISSING, ArrayShape, Mismatch, ObjectShape, OneOfShape, strict_schema
+from shared.ai.shapes import MISSING, ArrayShape, ObjectShape, OneOfShape, strict_schema
 
 TOOL_NAME = "create_workout_plan"
 PLAN_VERSION = 3
@@ -23,7 +23,7 @@ _NUMBER_CHARACTERS = "+-.0123456789Ee"
 
 
 class InvalidPlan(Exception):
-    """The finished plan is none. The message is a path, without a value."""
+    """The finished plan is none. The message is NO_JSON or a path, without a value."""
 
 
 def _rest(description: str) -> DurationShape:
@@ -191,18 +191,14 @@ def unfinished_message(plan: dict[str, Any]) -> dict[str, Any]:
     return {"type": "chatPlan", **plan}
 
 
-def finished(arguments: str, version: int, said: str) -> dict[str, Any]:
-    """Return the plan that a finished tool call holds, in the model's own form. Raises InvalidPlan.
+def finished(written: str, version: int, said: str) -> dict[str, Any]:
+    """Return the plan that a tool call's arguments are, or that a text holds, as the model writes. Raises InvalidPlan.
 
     `said` is everything that the user said: links from elsewhere are left out.
     """
     try:
-        value = jiter.from_json(arguments.encode(), allow_inf_nan=False, catch_duplicate_keys=True)
-    except ValueError:
-        raise InvalidPlan("not JSON") from None
-    try:
-        plan: dict[str, Any] = _SHAPES[version].accept(value)
-    except Mismatch as fault:
+        plan: dict[str, Any] = lenient.read(written, _SHAPES[version].accept)
+    except lenient.Unreadable as fault:
         raise InvalidPlan(str(fault)) from None
     _drop_foreign_links(plan, said)
     return plan

@@ -1,21 +1,22 @@
 """One turn of a conversation: what the user says, what the model answers, and what the app sees of it meanwhile.
 
 play → history and instructions → pieces of the answer → Outbox, at most ten sends a second → outcome → new history
+An outcome that is at fault goes back to the model once, while the user sees what was shown before.
 """
 
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from functions.ai_chat import histories, plans
+from functions.ai_chat.answers import REFUSED, FinalAnswer, IncomingAnswer
 from functions.ai_chat.histories import History
-from shared.ai import Question, model
-from shared.ai.streams import CallPart, End, Piece, Refusal, Stream, Words
+from shared.ai import Question, model, repairs
+from shared.ai.streams import Stream
 from shared.errors import InvalidSetting, ModelRefused, ModelUnavailable
 
 Emit = Callable[[dict[str, Any]], None]  # sends one argument of ReceiveMessage; ConnectionError if the client is gone
@@ -30,11 +31,6 @@ PROMPTS = Path(__file__).parent / "prompts"
 
 UNAVAILABLE = "Sorry, the planner cannot be reached right now. Please try again in a minute."
 NOT_SET_UP = "Sorry, the planner is not set up on this server."
-REFUSED = "Sorry, I can't answer that. Please put it differently, or restart the chat if it has become very long."
-EMPTY = "Sorry, I have no answer to that. Please try again."
-BROKEN_PLAN = "Sorry, something went wrong while I wrote the plan. Please ask for it again."
-LONG_PLAN = "Sorry, that plan became too long to finish. Please ask for a shorter one, or for a part of it."
-CUT = "(The answer was cut off here because it became too long.)"
 
 _LOCALE = re.compile(r"[a-zA-Z]{2}-[a-zA-Z]{2}")
 _UNITS = {
@@ -86,129 +82,49 @@ class _Stopped(Exception):
     """`cancelled` was set."""
 
 
-def _outcome(question: Question, turn: "IncomingAnswer", outbox: "Outbox", cancelled: threading.Event) -> "FinalAnswer":
+def _outcome(question: Question, turn: IncomingAnswer, outbox: "Outbox", cancelled: threading.Event) -> FinalAnswer:
     """Ask the model, show its answer as it grows, and return what the turn ends with, whatever happens."""
     if cancelled.is_set():
         raise _Stopped
     try:
         with model().ask(question) as stream:
-            _follow(stream, turn, outbox, cancelled)
+            _follow(stream, turn, cancelled, outbox)
     except InvalidSetting:
         return FinalAnswer(turn.with_note(NOT_SET_UP))
     except ModelUnavailable:
         return FinalAnswer(turn.with_note(UNAVAILABLE))
     except ModelRefused:
         return FinalAnswer(turn.with_note(REFUSED))
-    return turn.outcome()
+    outcome = turn.outcome()
+    return _repaired(outcome, question, turn, stream.last_moment, cancelled) if outcome.fault else outcome
 
 
-def _follow(stream: Stream, turn: "IncomingAnswer", outbox: "Outbox", cancelled: threading.Event) -> None:
+def _repaired(
+    outcome: FinalAnswer, question: Question, turn: IncomingAnswer, last_moment: float, cancelled: threading.Event
+) -> FinalAnswer:
+    """Send an answer at fault back once, and return what the turn ends with. Nothing is shown meanwhile."""
+    second = turn.successor()
+    try:
+        with model().ask(turn.question_again(question, outcome.fault), last_moment=last_moment) as stream:
+            _follow(stream, second, cancelled)
+    except (InvalidSetting, ModelUnavailable, ModelRefused):
+        repairs.count(was_of_use=False)
+        return outcome
+    again = second.outcome()
+    repairs.count(was_of_use=again.plan is not None)
+    return outcome if again.fault or not again.remembered else again.after(turn.text())
+
+
+def _follow(stream: Stream, turn: IncomingAnswer, cancelled: threading.Event, outbox: "Outbox | None" = None) -> None:
     """Take in the whole answer, and show it as it grows."""
     while not turn.ended:
-        piece = stream.next(outbox.due_in_seconds() or SEND_SECONDS)
+        piece = stream.next((outbox.due_in_seconds() if outbox else 0.0) or SEND_SECONDS)
         if cancelled.is_set():
             raise _Stopped
         if piece is not None:
             turn.add(piece)
-        if not turn.ended:
+        if outbox is not None and not turn.ended:
             outbox.send_news()
-
-
-@dataclass(slots=True)
-class IncomingCall:
-    """A tool call as it comes in."""
-
-    call_id: str = ""
-    name: str = ""
-    parts: list[str] = field(default_factory=list)
-    length: int = 0
-
-    def arguments(self) -> str:
-        return "".join(self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class FinalAnswer:
-    """What a turn ends with. `text` is all of the text, "" if there is none."""
-
-    text: str
-    plan: dict[str, Any] | None = None
-    remembered: History = field(default_factory=list)
-
-
-class IncomingAnswer:
-    """The answer so far."""
-
-    def __init__(self, version: int, given_by_user: str) -> None:
-        self.version = version
-        self.ended = False
-        self.reason = ""
-        self._given_by_user = given_by_user
-        self._texts: list[str] = []
-        self._calls: dict[int, IncomingCall] = {}
-
-    def add(self, piece: Piece) -> None:
-        """Take in the next piece."""
-        match piece:
-            case Words(text) | Refusal(text):
-                if text:
-                    self._texts.append(text)
-            case CallPart(index, call_id, name, arguments):
-                call = self._calls.setdefault(index, IncomingCall())
-                call.call_id = call.call_id or call_id
-                call.name += name
-                call.parts.append(arguments)
-                call.length += len(arguments)
-            case End(reason):
-                self.ended = True
-                self.reason = reason
-
-    @property
-    def text_count(self) -> int:
-        """In how many pieces the text came; cheaper to compare than the text."""
-        return len(self._texts)
-
-    def text(self) -> str:
-        """Return the text so far."""
-        return "".join(self._texts)
-
-    def with_note(self, note: str) -> str:
-        """Return the text so far, and below it a word of ours."""
-        text = self.text().strip()
-        return f"{text}\n\n{note}" if text else note
-
-    def call(self) -> IncomingCall | None:
-        """Return the call that makes the plan. There should be one; of several the first counts, others are ignored."""
-        calls = (call for call in self._calls.values() if call.name == plans.TOOL_NAME)
-        return next(calls, None)
-
-    def unfinished_plan(self) -> dict[str, Any] | None:
-        """Return what can be shown of the plan that comes in."""
-        call = self.call()
-        return None if call is None else plans.unfinished(call.arguments(), self._given_by_user)
-
-    def outcome(self) -> FinalAnswer:
-        """Return what the finished answer means."""
-        call = self.call()
-        if call is not None:
-            return self._outcome_of(call)
-        if self.reason == "content_filter":
-            return FinalAnswer(self.with_note(REFUSED))
-        text = self.text()
-        if not text.strip():
-            return FinalAnswer(EMPTY)
-        shown = self.with_note(CUT) if self.reason == "length" else text
-        return FinalAnswer(shown, remembered=[histories.assistant(text)])
-
-    def _outcome_of(self, call: IncomingCall) -> FinalAnswer:
-        if self.reason == "length":
-            return FinalAnswer(self.with_note(LONG_PLAN))
-        try:
-            plan = plans.finished(call.arguments(), self.version, self._given_by_user)
-        except plans.InvalidPlan:
-            return FinalAnswer(self.with_note(BROKEN_PLAN))
-        text = self.text()
-        return FinalAnswer(text, plan, histories.delivery(text, call.call_id, plan))
 
 
 class Outbox:
@@ -233,9 +149,11 @@ class Outbox:
             return
         if self._turn.text_count > self._shown_count:
             self._shown_count = self._turn.text_count
-            self._shown_text = self._turn.text()
-            self.send(text_message(self._shown_text))
-            return
+            text = self._turn.text()
+            if text != self._shown_text:
+                self._shown_text = text
+                self.send(text_message(text))
+                return
         plan = self._grown_plan()
         if plan is not None and plan != self._shown_plan:
             self._shown_plan = plan
@@ -243,7 +161,7 @@ class Outbox:
 
     def last_messages(self, outcome: FinalAnswer) -> Iterator[dict[str, Any]]:
         """Return what is still to be sent when the answer is over: the text unless it was shown, and the plan."""
-        if outcome.text != self._shown_text:
+        if outcome.text and outcome.text != self._shown_text:
             yield text_message(outcome.text)
         if outcome.plan is not None:
             yield plans.message(outcome.plan, self._turn.version)

@@ -24,8 +24,11 @@ class Model:
         self._making = threading.Lock()
         self._endpoint: Endpoint | None = None
 
-    def ask(self, question: Question) -> Stream:
-        """Ask, and return the stream of the answer at once. Raises InvalidSetting, ModelUnavailable."""
+    def ask(self, question: Question, *, last_moment: float | None = None) -> Stream:
+        """Ask, and return the stream of the answer at once. Raises InvalidSetting, ModelUnavailable.
+
+        `last_moment`: that of an earlier answer, of which this one is to repair a fault.
+        """
         if self._settings.base_url == OPENAI_URL and not secret("OPENAI_API_KEY"):
             raise InvalidSetting("OPENAI_API_KEY is not set")
         endpoint = self._made_endpoint()  # before the answer's time-outs run
@@ -34,7 +37,7 @@ class Model:
             raise ModelUnavailable("it failed too often and is left alone for a while")
         source = partial(endpoint.answer, question)
         try:
-            return Stream(source, self.breaker, permit, first_piece_seconds=self._settings.timeout_seconds)
+            return Stream(source, self.breaker, permit, self._settings.timeout_seconds, last_moment)
         except RuntimeError:
             self.breaker.abandoned(permit)
             raise ModelUnavailable("no thread can be started for its answer") from None

@@ -20,8 +20,10 @@ from shared.errors import ModelRefused, ModelUnavailable
 
 log = logging.getLogger(__name__)
 
-BETWEEN_PIECES_SECONDS = 30.0
 WHOLE_ANSWER_SECONDS = 300.0
+SILENCES_IN_ANSWER = 3  # an answer may take as many of the longest silences, where that is longer
+
+_FOREVER_SECONDS = 3600.0  # the deadlines are shorter
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +97,27 @@ class Stream:
     """The pieces of one answer. A context manager: leaving it early ends the request."""
 
     def __init__(
-        self, source: Callable[[Line], Iterator[Piece]], breaker: Breaker, permit: Permit, *, first_piece_seconds: float
+        self,
+        source: Callable[[Line], Iterator[Piece]],
+        breaker: Breaker,
+        permit: Permit,
+        silence_seconds: float,
+        last_moment: float | None = None,
     ) -> None:
-        """`source` is run in the reader's thread. It registers its connection and yields pieces, End among them."""
+        """`source` is run in the reader's thread. It registers its connection and yields pieces, End among them.
+
+        `silence_seconds` may pass before the first piece and between two; after `last_moment`, monotonic, none counts.
+        """
         self._source = source
         self._breaker = breaker
         self._permit = permit
         self._line = Line()
         self._pieces: SimpleQueue[Piece | BaseException] = SimpleQueue()
-        self._between_seconds = min(BETWEEN_PIECES_SECONDS, first_piece_seconds)
+        self._silence_seconds = silence_seconds
         now = time.monotonic()
-        self._deadline = now + first_piece_seconds
-        self._last_moment = now + WHOLE_ANSWER_SECONDS
+        whole_seconds = max(WHOLE_ANSWER_SECONDS, SILENCES_IN_ANSWER * silence_seconds)
+        self.last_moment = now + whole_seconds if last_moment is None else last_moment
+        self._deadline = min(now + silence_seconds, self.last_moment)
         self._settling = threading.Lock()
         self._settled = False
         threading.Thread(target=self._read, name="model-answer", daemon=True).start()
@@ -125,13 +136,13 @@ class Stream:
             raise self._give_up() from None
         if isinstance(piece, BaseException):
             raise piece
-        self._deadline = min(time.monotonic() + self._between_seconds, self._last_moment)
+        self._deadline = min(time.monotonic() + self._silence_seconds, self.last_moment)
         return piece
 
     def rest(self) -> Iterator[Piece]:
         """Return all further pieces up to End. Raises as `next`."""
         while True:
-            piece = self.next(WHOLE_ANSWER_SECONDS)
+            piece = self.next(_FOREVER_SECONDS)
             if piece is not None:
                 yield piece
                 if isinstance(piece, End):

@@ -293,29 +293,56 @@ def test_inside_the_envelope_the_subscription_is_in_its_headers(planners, model_
 
 @pytest.mark.parametrize("path", VALID)
 @pytest.mark.parametrize(
-    ("steps", "status", "kind"),
+    ("steps", "times", "status", "kind"),
     [
-        ([Say("no JSON")], 503, "model-unavailable"),
-        ([Say('{"name": "x"}')], 503, "model-unavailable"),
-        ([Say("")], 503, "model-unavailable"),
-        ([Say('{"name": "cut'), Finish("length")], 503, "model-unavailable"),
-        ([Refuse("I won't.")], 422, "model-refused"),
-        ([Finish("content_filter")], 422, "model-refused"),
-        ([HttpError(400)], 422, "model-refused"),
-        ([HttpError(429, retry_after="60")], 503, "model-unavailable"),
-        ([Say("{"), Raw(b"data: garbage\n\n")], 503, "model-unavailable"),
-        ([Stall()], 503, "model-unavailable"),
+        ([Say("no JSON")], 2, 503, "model-unavailable"),
+        ([Say('{"name": "x"}')], 2, 503, "model-unavailable"),
+        ([Say("")], 2, 503, "model-unavailable"),
+        ([Say('{"name": "cut'), Finish("length")], 2, 503, "model-unavailable"),
+        ([Refuse("I won't.")], 1, 422, "model-refused"),
+        ([Finish("content_filter")], 1, 422, "model-refused"),
+        ([HttpError(400)], 1, 422, "model-refused"),
+        ([HttpError(429, retry_after="60")], 1, 503, "model-unavailable"),
+        ([Say("{"), Raw(b"data: garbage\n\n")], 2, 503, "model-unavailable"),
+        ([Stall()], 1, 503, "model-unavailable"),
     ],
 )
-def test_an_answer_that_is_none_is_a_problem(database_url, planners, model_server, path, steps, status, kind):
+def test_an_answer_that_is_none_is_a_problem(planners, model_server, path, steps, times, status, kind):
     model_server.script(Say(json.dumps(plan_v1() if path == "/ai/workout" else plan_v1()["sessions"][0])))
     call = Caller(planners, alone=False)
     assert call("POST", path, VALID[path], headers=SUBSCRIBED).status_code == 200  # the breaker stays closed
-    model_server.script(*steps)
+    asked = len(model_server.requests)
+    for _ in range(times):
+        model_server.script(*steps)
     answer = call("POST", path, VALID[path], headers=SUBSCRIBED)
     assert answer.status_code == status
     assert answer.json["type"] == f"urn:liftlog:problem:{kind}"
+    assert len(model_server.requests) == asked + times
     assert ("Retry-After" in answer.headers) == (status == 503)
+
+
+@pytest.mark.parametrize("wrong", [[Say("no JSON")], [Say('{"name": "x"}')], [Say('{"name": "cut'), Finish("length")]])
+def test_an_answer_of_no_use_goes_back_once(planners, model_server, wrong):
+    model_server.script(*wrong)
+    model_server.script(Say(json.dumps(plan_v1())))
+    answer = Caller(planners, alone=False)("POST", "/ai/workout", VALID["/ai/workout"], headers=SUBSCRIBED)
+    assert answer.json == plan_v1() | {"sessions": [app_session()]}
+    first, second = (request.body for request in model_server.requests[-2:])
+    assert second["messages"][:2] == first["messages"]
+    assert [message["role"] for message in second["messages"][2:]] == ["assistant", "user"]
+    assert "cannot be used" in second["messages"][3]["content"]
+    assert ("too long" in second["messages"][3]["content"]) == (Finish("length") in wrong)
+    assert second["response_format"] == first["response_format"]
+
+
+def test_a_plan_is_read_however_it_is_wrapped(planners, model_server):
+    text = json.dumps(plan_v1())
+    asked = len(model_server.requests)
+    for wrapped in (f"<think>Hm, {{ </think>```json\n{text}\n```", f"Sure! {text} Enjoy.", json.dumps(text)):
+        model_server.script(Say(wrapped, piece_characters=50))
+        answer = Caller(planners, alone=False)("POST", "/ai/workout", VALID["/ai/workout"], headers=SUBSCRIBED)
+        assert answer.json == plan_v1() | {"sessions": [app_session()]}
+    assert len(model_server.requests) == asked + 3
 
 
 def test_the_next_request_past_the_limit_is_429_and_a_refused_one_does_not_count(database_url, model_server):

@@ -167,7 +167,9 @@ def test_a_plan_that_an_app_could_not_use_is_none(exercise):
         final(plan(exercise))
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", '{"name": "x"}', json.dumps(plan())[:-1], json.dumps(plan()) + "}"])
+@pytest.mark.parametrize(
+    "text", ["", "null", "[]", '{"name": "x"}', json.dumps(plan())[:-1], json.dumps(json.dumps([[[[plan()]]]]))]
+)
 def test_what_is_no_whole_plan_is_none(text):
     with pytest.raises(plans.InvalidPlan):
         plans.finished(text, 2, "")

@@ -2,72 +2,30 @@
 
 import json
 import threading
-import time
 from itertools import pairwise
 
 import pytest
 
-from client.model_server import ModelServer
 from client.scripted_answers import CallTool, Say
-from functions.ai_chat import histories, plans, turns
+from functions.ai_chat import answers, histories, plans, turns
 from functions.ai_chat.turns import Cancelled, introduction
-from shared.ai import model
-from shared.settings.planner import model_settings
 from tests.plans import plan, plan_v1, sent_plan_v1, weighted
 from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
+from tests.turns import Client, forget_settings, play, scripted_model
 from tests.waiting import WAIT_SECONDS, wait_for
 
-SPACING_SECONDS = 0.1
 USER = {"role": "user", "content": "Hi"}
 
 
 @pytest.fixture
-def server(monkeypatch):
-    """The model of this process, scripted."""
-    with ModelServer() as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_TIMEOUT_SECONDS", "2")
-        forget_settings()
+def server():
+    with scripted_model() as server:
         yield server
-    forget_settings()
-
-
-def forget_settings():
-    model_settings.cache_clear()
-    model.cache_clear()
-
-
-class Client:
-    """What an app gets, and when."""
-
-    def __init__(self):
-        self.got = []
-        self.moments = []
-
-    def emit(self, message):
-        json.dumps(message, ensure_ascii=False).encode()
-        self.got.append(message)
-        self.moments.append(time.monotonic())
-
-    @property
-    def texts(self):
-        return [message["message"] for message in self.got if message["type"] == "messageResponse"]
-
-    @property
-    def plans(self):
-        return [message for message in self.got if message["type"] == "chatPlan"]
-
-    def assert_paced(self):
-        assert all(later - earlier >= SPACING_SECONDS - 0.001 for earlier, later in pairwise(self.moments))
 
 
 @pytest.fixture
 def client():
     return Client()
-
-
-def play(client, *, history=(), text="Hi", version=2, cancelled=None):
-    return turns.play(list(history), text, version=version, emit=client.emit, cancelled=cancelled or threading.Event())
 
 
 def test_the_text_grows_and_is_remembered(server, client):
@@ -146,19 +104,19 @@ def test_what_the_model_is_sent(server, client, version):
 @pytest.mark.parametrize(
     ("steps", "version", "said", "remembered"),
     [
-        ([Say("Well"), Finish("length")], 2, f"Well\n\n{turns.CUT}", "Well"),
-        ([Finish("content_filter")], 2, turns.REFUSED, None),
-        ([Say("Well"), Finish("content_filter")], 2, f"Well\n\n{turns.REFUSED}", None),
+        ([Say("Well"), Finish("length")], 2, f"Well\n\n{answers.CUT}", "Well"),
+        ([Finish("content_filter")], 2, answers.REFUSED, None),
+        ([Say("Well"), Finish("content_filter")], 2, f"Well\n\n{answers.REFUSED}", None),
         ([Refuse("I can't help with that.")], 2, "I can't help with that.", "I can't help with that."),
-        ([Say("")], 2, turns.EMPTY, None),
-        ([Say(" \n")], 2, turns.EMPTY, None),
-        ([CallTool({}, name="delete_everything")], 2, turns.EMPTY, None),
+        ([Say("")], 2, answers.EMPTY, None),
+        ([Say(" \n")], 2, answers.EMPTY, None),
+        ([CallTool({}, name="delete_everything")], 2, answers.EMPTY, None),
         ([Say("Well"), CallTool({}, name="delete_everything")], 2, "Well", "Well"),
-        ([CallTool(json.dumps(plan())[:-20])], 2, turns.BROKEN_PLAN, None),
-        ([CallTool(json.dumps(plan())[:-20]), Finish("length")], 2, turns.LONG_PLAN, None),
-        ([Say("Here:"), CallTool({"name": "x"})], 2, f"Here:\n\n{turns.BROKEN_PLAN}", None),
-        ([CallTool(plan())], 1, turns.BROKEN_PLAN, None),
-        ([HttpError(400)], 2, turns.REFUSED, None),
+        ([CallTool(json.dumps(plan())[:-20])], 2, answers.BROKEN_PLAN, None),
+        ([CallTool(json.dumps(plan())[:-20]), Finish("length")], 2, answers.LONG_PLAN, None),
+        ([Say("Here:"), CallTool({"name": "x"})], 2, f"Here:\n\n{answers.BROKEN_PLAN}", None),
+        ([CallTool(plan())], 1, answers.BROKEN_PLAN, None),
+        ([HttpError(400)], 2, answers.REFUSED, None),
         ([HttpError(401)], 2, turns.UNAVAILABLE, None),
         ([HttpError(429, retry_after="60")], 2, turns.UNAVAILABLE, None),
         ([Say("Well"), Disconnect()], 2, f"Well\n\n{turns.UNAVAILABLE}", None),
@@ -169,7 +127,8 @@ def test_what_the_model_is_sent(server, client, version):
     ],
 )
 def test_an_answer_that_is_none_is_told_in_words(server, client, steps, version, said, remembered):
-    server.script(*steps)
+    for _ in range(2):  # once more where it is sent back
+        server.script(*steps)
     history = play(client, version=version)
     assert client.got[-1] == {"type": "messageResponse", "message": said}
     answer = [] if remembered is None else [{"role": "assistant", "content": remembered}]

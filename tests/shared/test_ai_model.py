@@ -242,6 +242,7 @@ def test_silence_has_an_end_and_ends_the_request(server, new_model, before):
 def test_a_whole_answer_has_its_time(server, new_model, monkeypatch):
     """However steadily its pieces come."""
     monkeypatch.setattr(streams, "WHOLE_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(streams, "SILENCES_IN_ANSWER", 0)
     server.script(Say("x" * 250, piece_characters=1, pause_seconds=0.02))
     model = new_model()
     with pytest.raises(ModelUnavailable, match="no answer in time"):
