@@ -5,6 +5,7 @@ handle → envelope or path → route → guard → body (size, JSON, fields) �
 
 import logging
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +22,7 @@ from shared.http.responses import compress
 from shared.http.routes import Call, Guard, Handler, Route, RouteTable
 from shared.http.schema import WireSchema
 from shared.memory import budget
+from shared.worker import uploads
 from shared.worker.incoming import MOST_BODY_BYTES
 
 log = logging.getLogger(__name__)
@@ -53,14 +55,18 @@ class Family:
         answer: type[WireSchema] | None = None,
         credentials: bool = False,
         stores: bool | None = None,
+        upload_bytes: int = 0,
     ) -> Callable[[Handler], Handler]:
         """Register a handler. Its arguments are the body's fields and the names in braces in the path.
 
         A guard is asked before the body is read, unless the body may stand for its header; what it returns is the
         handler's argument `subscriber`.
         `credentials`: browsers send theirs along, and want to be told that they may. `stores`: it is refused where the
-        database's disk is full; default: what is PUT does.
+        database's disk is full; default: what is PUT does. `upload_bytes`: its body is no JSON but a file of so many
+        bytes at most, the handler's argument `upload`; the guard is asked before it is taken in, and once more after.
         """
+        if upload_bytes:
+            uploads.accept(method, path, upload_bytes)
         body_schema = body() if body else None
         needed = body_schema.max_json_bytes() if body_schema else 0
 
@@ -78,6 +84,7 @@ class Family:
                     max_body_bytes=min(needed + SLACK_BYTES, MOST_BODY_BYTES),
                     credentials=credentials,
                     stores=method == "PUT" if stores is None else stores,
+                    upload_bytes=upload_bytes,
                 )
             )
             return handler
@@ -96,6 +103,8 @@ class Family:
 
     def handle(self, request: Request) -> Response:
         """Answer a request. Raises nothing."""
+        if uploads.HEAD_ALONE in request.environ:
+            return self._judge_head(request)
         try:
             observation = Observation(self.name, request)
         except InvalidSetting as error:
@@ -118,12 +127,24 @@ class Family:
         observation.end(response)
         return response
 
+    def _judge_head(self, request: Request) -> Response:
+        """Return 100 if an upload is welcome, else what will be said again, counted and logged, at its end."""
+        try:
+            call = self._plain_call(request)
+            self._table.find(call.method, call.path)[0].judge_head(call)
+        except ServiceError as error:
+            return problem_response(error)
+        return Response(status=HTTPStatus.CONTINUE)
+
+    def _plain_call(self, request: Request) -> Call:
+        authorization = request.headers.get("Authorization")
+        return Call(request.method, request.path, authorization, lambda max_bytes: _json_body(request, max_bytes))
+
     def _answer(self, request: Request, observation: Observation) -> Response:
         if request.method == "POST" and request.path == "/":
             call = self._enveloped_call(request)
         else:
-            authorization = request.headers.get("Authorization")
-            call = Call(request.method, request.path, authorization, lambda max_bytes: _json_body(request, max_bytes))
+            call = self._plain_call(request)
         route, path_arguments = self._table.find(call.method, call.path)
         observation.route = route
         return route.run(call, path_arguments)

@@ -20,9 +20,11 @@ from shared.errors import (
     UnknownPath,
     UnsupportedEncoding,
 )
+from shared.http.bodies import read_upload, refuse_by_head
 from shared.http.browsers import refuse_foreign_pages
 from shared.http.responses import JsonText, json_response
 from shared.http.schema import WireSchema
+from shared.paths import bare_path
 from shared.settings.operation import maintenance_settings
 
 # What installed apps ask for, of whichever function. They delete their account on a 404 there, so where this function
@@ -62,6 +64,7 @@ class Route:
     max_body_bytes: int
     credentials: bool
     stores: bool  # more than it may replace or delete
+    upload_bytes: int  # its body is a file of so many bytes at most; 0: it is JSON
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -90,20 +93,28 @@ class Route:
         except (InvalidRequest, BodyTooLarge, UnsupportedEncoding):
             return None
 
-    def run(self, call: Call, path_arguments: dict[str, str]) -> Response:
-        """Ask the guard, check the request's body, run the handler, and return its answer."""
+    def judge_head(self, call: Call) -> None:
+        """Raise what is wrong with an upload before its body has come."""
+        self._let_in(call, lambda: None)
+        refuse_by_head(flask.request, self.upload_bytes)
+
+    def _let_in(self, call: Call, body: Callable[[], Any]) -> dict[str, Any]:
+        """Return what the guard says of who asks, as a handler's argument. Raises what keeps them out."""
         self._refuse_if_closed()
-        arguments: dict[str, Any] = dict(path_arguments)
-        body = cache(lambda: call.body(self.max_body_bytes))  # read once, whoever asks first
         if self.is_private:
             refuse_foreign_pages(flask.request)
-        if self.guard is not None:
-            subscriber = self.guard(self._authorization(call, body))
-            if subscriber is not None:
-                arguments["subscriber"] = subscriber
+        subscriber = self.guard(self._authorization(call, body)) if self.guard else None
+        return {} if subscriber is None else {"subscriber": subscriber}
+
+    def run(self, call: Call, path_arguments: dict[str, str]) -> Response:
+        """Ask the guard, check the request's body, run the handler, and return its answer."""
+        body = cache(lambda: call.body(self.max_body_bytes))  # read once, whoever asks first
+        arguments = path_arguments | self._let_in(call, body)
         if self.body is not None:
             value = body()
             arguments |= self.body.parse({} if value is None else value)
+        if self.upload_bytes:
+            arguments["upload"] = read_upload(flask.request, self.upload_bytes)
         result = self.handler(**arguments)
         if isinstance(result, Response):
             return result
@@ -170,11 +181,3 @@ class RouteTable:
     def wants_credentials(self, path: str) -> bool:
         """Tell whether browsers send credentials along to this path, and want to be told that they may."""
         return bare_path(path).lower() in self._with_credentials
-
-
-def bare_path(path: str) -> str:
-    """Return a path without /v2 before it and without empty segments: as in the original, /user/ is /user."""
-    segments = [segment for segment in path.split("/") if segment]
-    if len(segments) > 1 and segments[0].lower() == "v2":
-        del segments[0]
-    return "/" + "/".join(segments)

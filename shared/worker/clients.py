@@ -1,14 +1,18 @@
 """A client's connection: its socket, the request that comes in, and what of an answer is still to go out."""
 
 import enum
+import os
 import socket
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from shared.worker.incoming import Incoming
 
 _MOST_PIECES = 64  # given to the kernel at once; it takes 1024
+_MOST_OF_FILE_BYTES = 1024 * 1024  # given to the kernel at once: others wait meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,17 @@ class State(enum.Enum):
     LEAVING = enum.auto()  # the client: to close
 
 
+@dataclass(slots=True)
+class FilePart:
+    """A part of a file that is to go out. The kernel sends it; nothing of it is in memory."""
+
+    descriptor: int  # of our own
+    offset: int
+    missing_bytes: int
+
+
 class ClientSocket(socket.socket):
-    """A socket whose `sendall` waits for nobody: it keeps what it is given, for `flush`.
+    """A socket whose `sendall` and `sendfile` wait for nobody: it keeps what it is given, for `flush`.
 
     Whoever sets a time-out, as a WebSocket does, has an ordinary socket.
     """
@@ -42,7 +55,12 @@ class ClientSocket(socket.socket):
     def __init__(self, accepted: socket.socket) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         self.settimeout(0)
-        self.outgoing: deque[memoryview] = deque()
+        self.outgoing: deque[memoryview | FilePart] = deque()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much memory is kept for what is to go out."""
+        return sum(len(piece) for piece in self.outgoing if isinstance(piece, memoryview))
 
     def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
         if self.gettimeout() == 0:
@@ -50,19 +68,63 @@ class ClientSocket(socket.socket):
         else:
             super().sendall(data, flags)
 
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        if self.gettimeout() != 0:
+            return super().sendfile(file, offset, count)
+        count = os.fstat(file.fileno()).st_size - offset if count is None else count
+        self.outgoing.append(FilePart(os.dup(file.fileno()), offset, count))
+        return count
+
     def flush(self) -> int:
-        """Send as much of what is kept as the client takes now, and return the bytes. Raises OSError if it is gone."""
+        """Send as much of what is kept as the client takes now, and return the bytes. Raises OSError if it is gone.
+
+        Of a file at most 1 MiB is sent.
+        """
         sent_bytes = 0
         with suppress(BlockingIOError):
             while self.outgoing:
-                pieces = [self.outgoing[index] for index in range(min(len(self.outgoing), _MOST_PIECES))]
-                sent = self.sendmsg(pieces)
-                sent_bytes += sent
-                while self.outgoing and sent >= len(self.outgoing[0]):
-                    sent -= len(self.outgoing.popleft())
-                if sent:
-                    self.outgoing[0] = self.outgoing[0][sent:]
+                first = self.outgoing[0]
+                if isinstance(first, FilePart):
+                    return sent_bytes + self._flush_file(first)
+                sent_bytes += self._flush_memory()
         return sent_bytes
+
+    def forget(self) -> None:
+        """Drop what is kept."""
+        while self.outgoing:
+            piece = self.outgoing.popleft()
+            if isinstance(piece, FilePart):
+                os.close(piece.descriptor)
+
+    def close(self) -> None:
+        self.forget()
+        super().close()
+
+    def _flush_memory(self) -> int:
+        pieces: list[memoryview] = []
+        for piece in islice(self.outgoing, _MOST_PIECES):
+            if isinstance(piece, FilePart):
+                break
+            pieces.append(piece)
+        sent_bytes = sent = self.sendmsg(pieces)
+        for piece in pieces:
+            if sent < len(piece):
+                self.outgoing[0] = piece[sent:]
+                break
+            sent -= len(piece)
+            self.outgoing.popleft()
+        return sent_bytes
+
+    def _flush_file(self, part: FilePart) -> int:
+        sent = os.sendfile(self.fileno(), part.descriptor, part.offset, min(part.missing_bytes, _MOST_OF_FILE_BYTES))
+        if not sent and part.missing_bytes:
+            raise OSError("the file became shorter")
+        part.offset += sent
+        part.missing_bytes -= sent
+        if not part.missing_bytes:
+            os.close(part.descriptor)
+            self.outgoing.popleft()
+        return sent
 
 
 class ClientConnection:
@@ -85,6 +147,22 @@ class ClientConnection:
         self.began_at = now  # of the present state
         self.moved_at = now  # when something was last received or sent
         self._keepalive = keepalive
+
+    @property
+    def ends(self) -> tuple[object, object]:
+        """The addresses of both ends, the client's first."""
+        return self.client, self.server
+
+    @property
+    def rests(self) -> bool:
+        """Tell whether nothing is to be done for it but to wait for its next request, of which the loop is told."""
+        return not (self.sock.outgoing or self.ahead or self.has_ended) and bool(self.watched)
+
+    def drop_request(self) -> None:
+        """Forget the request, which is answered or never will be."""
+        if self.incoming:
+            self.incoming.close()
+        self.incoming = None
 
     def begin(self, state: State, now: float) -> None:
         """Change the state."""

@@ -4,11 +4,15 @@ gunicorn's parser judges the head; how long the body is, is said by both, and th
 """
 
 import re
+import tempfile
 from io import BytesIO
-from typing import Any
+from typing import IO, Any
 
 from gunicorn.http import errors, get_parser
 from gunicorn.http.body import ChunkedReader, LengthReader
+
+from shared.errors import StorageFull
+from shared.worker import uploads
 
 MOST_BODY_BYTES = 4 * 1024 * 1024  # kept of a body: no route reads more
 MOST_DRAINED_BYTES = 32 * 1024 * 1024  # taken of a body: clients break when they are answered while they send
@@ -29,17 +33,22 @@ class Incoming:
     """What has come of one request.
 
     `is_whole`: a thread may answer it. `is_cut`: its end is unknown or was not kept, so its connection must close.
+    `is_asking`: its body is an upload, of which nothing is taken before `admit` or `refuse`.
     """
 
     def __init__(self) -> None:
         self.is_whole = False
         self.is_cut = False
+        self.is_asking = False
+        self.is_upload = False
         self.wants_continue = False
         self.wants_upgrade = False
         self.received_bytes = 0  # of the body
         self._head = bytearray()
         self.has_head = False
-        self._body: BytesIO = BytesIO()
+        self._body: IO[bytes] = BytesIO()
+        self._most_kept_bytes = MOST_BODY_BYTES
+        self._upload_bytes = 0
         self._length = 0
         self._chunks: _Chunks | None = None
         self._error: Exception | None = None
@@ -47,14 +56,14 @@ class Incoming:
     @property
     def held_bytes(self) -> int:
         """How much memory it needs until it is answered."""
-        return len(self._head) + min(self.received_bytes, MOST_BODY_BYTES)
+        return len(self._head) + (0 if self.is_upload else min(self.received_bytes, self._most_kept_bytes))
 
     def feed(self, received: bytes) -> bytes:
         """Take what has come in, and return what belongs to the next request."""
         try:
             if not self.has_head:
                 received = self._take_head(received)
-            if self.is_whole or not self.has_head:
+            if self.is_whole or not self.has_head or self.is_asking:
                 return received
             return self._take_body(received)
         except errors.ParseException as error:
@@ -64,8 +73,28 @@ class Incoming:
 
     def end(self) -> None:
         """Note that nothing more will come of a body."""
-        self._body = _EndedEarly()
+        self.refuse(errors.NoMoreData(0))
         self._cut()
+
+    def admit(self) -> None:
+        """Take in the body, into a file without a name where temporary files are (TMPDIR)."""
+        try:
+            self._body = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
+        except OSError:
+            self.refuse(StorageFull())
+            return
+        self.is_asking, self.is_upload = False, True
+        self._most_kept_bytes = self._upload_bytes
+
+    def refuse(self, error: Exception) -> None:
+        """Take in nothing more of the body. Whoever reads it has this raised."""
+        self.close()
+        self.is_asking = self.is_upload = False
+        self._body, self._most_kept_bytes = _Refused(error), 0
+
+    def close(self) -> None:
+        """Drop the body."""
+        self._body.close()
 
     def request(self, cfg: Any, address: Any) -> Any:
         """Return gunicorn's request. Raises its ParseException."""
@@ -78,8 +107,12 @@ class Incoming:
             agreed = isinstance(reader, LengthReader) and reader.length == self._length
         if not agreed:
             raise errors.InvalidHeader("Content-Length")
-        self._body.getvalue()  # it has its exact size from here on: reading all of it copies nothing
-        self._body.seek(0)
+        if isinstance(self._body, BytesIO):
+            self._body.getvalue()  # it has its exact size from here on: reading all of it copies nothing
+        try:
+            self._body.seek(0)
+        except OSError:  # what was kept for the file finds no room
+            self.refuse(StorageFull())
         request.body = self._body
         request._expected_100_continue = False  # it was told, if it had to be
         if self.is_cut:
@@ -107,6 +140,23 @@ class Incoming:
         return rest
 
     def _begin_body(self) -> None:
+        lengths, encodings = self._framing()
+        if encodings == [b"chunked"] and not lengths:
+            self._chunks = _Chunks()
+        elif not encodings and not lengths:
+            self.is_whole = True
+        elif not encodings and len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]):
+            self._length = int(lengths[0])
+            self.is_whole = self._length == 0
+        else:
+            self._cut()  # gunicorn says what is wrong with it
+        if not self.is_whole:
+            self._upload_bytes = uploads.most_bytes(self._head)
+            self.is_asking = self._upload_bytes > 0
+            self.wants_continue &= self._length <= max(MOST_BODY_BYTES, self._upload_bytes)
+
+    def _framing(self) -> tuple[list[bytes], list[bytes]]:
+        """Return what the head says of the body's length and encoding, and note what else it wants."""
         lengths, encodings = [], []
         for name, value in _FRAMING.findall(self._head):
             match name.lower():
@@ -118,16 +168,7 @@ class Incoming:
                     self.wants_continue = value.lower() == b"100-continue"
                 case b"upgrade":
                     self.wants_upgrade = True
-        if encodings == [b"chunked"] and not lengths:
-            self._chunks = _Chunks()
-        elif not encodings and not lengths:
-            self.is_whole = True
-        elif not encodings and len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]):
-            self._length = int(lengths[0])
-            self.is_whole = self._length == 0
-            self.wants_continue = self.wants_continue and self._length <= MOST_BODY_BYTES
-        else:
-            self._cut()  # gunicorn says what is wrong with it
+        return lengths, encodings
 
     def _take_body(self, received: bytes) -> bytes:
         if self._chunks is not None:
@@ -141,21 +182,31 @@ class Incoming:
         return received[missing:]
 
     def _keep(self, part: bytes) -> None:
-        room = MOST_BODY_BYTES + 1 - self.received_bytes  # one more tells that it is too long
+        room = self._most_kept_bytes + 1 - self.received_bytes  # one more tells that it is too long
         self.received_bytes += len(part)
-        self._body.write(part[: max(room, 0)])
-        self.is_cut = self.received_bytes > MOST_BODY_BYTES
-        self.is_whole = self.received_bytes > MOST_DRAINED_BYTES
+        try:
+            self._body.write(part[: max(room, 0)])
+        except OSError:  # of a file
+            self.refuse(StorageFull())
+        self.is_cut = self.received_bytes > self._most_kept_bytes
+        self.is_whole = self.received_bytes > max(MOST_DRAINED_BYTES, self._most_kept_bytes)
 
     def _cut(self) -> None:
         self.is_whole = self.is_cut = True
 
 
-class _EndedEarly(BytesIO):
-    """A body of which the rest never came."""
+class _Refused(BytesIO):
+    """A body that is not there."""
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        raise errors.NoMoreData(size)
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def read(self, _size: int | None = -1, /) -> bytes:
+        raise self._error
+
+    def write(self, _part: Any, /) -> int:
+        return 0
 
 
 class _Chunks:

@@ -11,16 +11,18 @@ import socket
 import threading
 import time
 from functools import partial
-from http import HTTPStatus
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
-from gunicorn.http import errors
+from gunicorn.http import errors, wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
-from shared import logs, memory
+from shared import memory
+from shared.errors import Overloaded
 from shared.metrics import registry
+from shared.worker import refusals, uploads
 from shared.worker.clients import ClientConnection, ClientSocket, Patience, State
+from shared.worker.crowd import Crowd
 from shared.worker.incoming import LONGEST_REQUEST_LINE_BYTES, Incoming
 
 log = logging.getLogger(__name__)
@@ -33,12 +35,6 @@ _MOST_AHEAD_BYTES = 64 * 1024  # of requests that come before the last one is an
 _MOST_FAREWELL_BYTES = 1024 * 1024
 _SMALL_BYTES = 16 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_OURS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
-_STATUSES = {
-    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
-    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
-}
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -50,9 +46,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.cfg.set("limit_request_line", LONGEST_REQUEST_LINE_BYTES)
-        self._clients: dict[ClientConnection, None] = {}
-        self._lock = threading.Lock()  # of what threads and the loop change: states, `ahead`, and the next
-        self._held_bytes = 0
+        self._clients = Crowd()
+        self._lock = threading.Lock()  # of what threads and the loop change: states, `ahead`, and what is held
 
     def init_process(self) -> None:
         self.worker_connections = _make_room_for_files(MOST_CONNECTIONS)
@@ -96,7 +91,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._drop_stillest()
             now = time.monotonic()
             client = ClientConnection(ClientSocket(accepted), address, listener.getsockname(), now, self.cfg.keepalive)
-            self._clients[client] = None
+            self._clients.add(client)
             self._receive(client)
 
     def handle(self, client: ClientConnection) -> None:
@@ -104,34 +99,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         memory.budget().begin()
         client.may_stay = self._answer(client)
         client.was_cut = client.incoming is None or client.incoming.is_cut
-        client.incoming = None
+        client.drop_request()
         try:
             client.sock.flush()
         except OSError:
-            client.sock.outgoing.clear()
+            client.sock.forget()
             client.may_stay = False
-        unsent_bytes = sum(map(len, client.sock.outgoing))
+        unsent_bytes = client.sock.unsent_bytes
         client.kept_bytes = memory.budget().end(unsent_bytes)
         with self._lock:
-            self._hold(client, unsent_bytes - client.kept_bytes)
-            if client.may_stay and not unsent_bytes and client.watched and not client.ahead and not client.has_ended:
+            self._clients.hold(client, unsent_bytes - client.kept_bytes)
+            if client.may_stay and client.rests:
                 client.begin(State.READING, time.monotonic())
                 return  # the loop need not wake up
         self.method_queue.defer(self._resume, client)
 
     def handle_error(self, _req: Any, client: socket.socket, _addr: Any, exc: Exception) -> None:
-        """Answer what could not be read, and hang up. Nothing of it is logged: it may be anything."""
-        logs.start()
-        is_fault = isinstance(exc, _OURS) or not isinstance(exc, errors.ParseException)
-        status = HTTPStatus.INTERNAL_SERVER_ERROR if is_fault else _STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)
-        log.log(
-            logging.ERROR if is_fault else logging.INFO,
-            "not HTTP",
-            extra={"error_type": type(exc).__name__, "status": status.value},
-            exc_info=exc if is_fault else None,
-        )
-        registry.count("liftlog_errors_total", type=type(exc).__name__)
-        client.sendall(_problem(status, "internal-error" if is_fault else "not-http"))
+        """Answer what could not be read, and hang up."""
+        client.sendall(refusals.of(exc))
 
     def _answer(self, client: ClientConnection) -> bool:
         """Write a request's answer to where its client's socket keeps it. Tell whether the connection may stay."""
@@ -144,6 +129,34 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except Exception as error:  # gunicorn's, of what is no HTTP; or a bug, which is logged
             self.handle_error(request, client.sock, client.client, error)
         return False
+
+    def _ask(self, client: ClientConnection) -> None:
+        """Show the head of an upload to its function, which says whether the rest is welcome. Runs in a thread."""
+        is_welcome = False
+        try:
+            if client.incoming:
+                request = client.incoming.request(self.cfg, client.client)
+                is_welcome = uploads.is_welcome(self.wsgi, wsgi.create(request, client.sock, *client.ends, self.cfg)[1])
+        except errors.ParseException:
+            pass  # it is answered at its end, as any such request is
+        finally:
+            self.method_queue.defer(partial(self._take_upload, client, is_welcome=is_welcome))
+
+    def _take_upload(self, client: ClientConnection, *, is_welcome: bool) -> None:
+        """Take in an upload, or let it pass by."""
+        incoming = client.incoming
+        if incoming is None:
+            return
+        if not is_welcome:
+            incoming.refuse(errors.NoMoreData(0))
+        elif self._clients.count_uploads() >= uploads.MOST_UPLOADS:
+            incoming.refuse(Overloaded("uploads"))
+        else:
+            incoming.admit()
+        client.begin(State.READING, time.monotonic())
+        if incoming.wants_continue and not incoming.is_upload:
+            incoming.end()  # its client waits for an answer, and sends nothing
+        self._take(client, client.ahead)
 
     def _dispatch(self, seconds: float) -> None:
         for key, _events in self.poller.select(seconds):
@@ -189,12 +202,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._watch(client, 0)
             incoming.end()
         with self._lock:
-            self._hold(client, incoming.held_bytes)
-        if incoming.is_whole:
-            if incoming.wants_upgrade:
+            self._clients.hold(client, incoming.held_bytes)
+        if incoming.is_whole or incoming.is_asking:
+            if incoming.wants_upgrade or incoming.is_asking:
                 self._watch(client, 0)  # a WebSocket reads by itself
             client.begin(State.BUSY, time.monotonic())
-            self.tpool.submit(self.handle, client)
+            self.tpool.submit(self.handle if incoming.is_whole else self._ask, client)
             return
         self._watch(client, EVENT_READ)
         if incoming.wants_continue:
@@ -260,7 +273,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _close(self, client: ClientConnection) -> None:
         self._watch(client, 0)
         self._release(client)
-        del self._clients[client]
+        self._clients.remove(client)
+        client.drop_request()
         client.sock.close()
 
     def _release(self, client: ClientConnection) -> None:
@@ -268,12 +282,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         memory.budget().give_back(client.kept_bytes)
         client.kept_bytes = 0
         with self._lock:
-            self._hold(client, 0)
+            self._clients.hold(client, 0)
 
     def _sweep(self, patient_until: float) -> None:
         """Hang up on those who have had their time. None who sends has any after `patient_until`."""
         now = time.monotonic()
-        for client in list(self._clients):
+        for client in self._clients:
             deadline = client.deadline(self.patience, is_wanted=memory.budget().waiting_count > 0)
             if client.state is State.READING:
                 deadline = min(deadline, patient_until)
@@ -281,15 +295,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 registry.count("liftlog_connections_dropped_total", reason=client.state.name.lower())
                 self._close(client)
 
-    def _hold(self, client: ClientConnection, byte_count: int) -> None:
-        """Count what is held of a client's request."""
-        self._held_bytes += byte_count - client.held_bytes
-        client.held_bytes = byte_count
-
     def _relieve(self) -> None:
         """Refuse large requests, those that have stood still longest, until what is held of all is not too much."""
-        while self._held_bytes > self.most_held_bytes:
-            victim = self._stillest(_SMALL_BYTES)
+        while self._clients.held_bytes > self.most_held_bytes:
+            victim = self._clients.stillest(_SMALL_BYTES)
             if victim is None:
                 return
             registry.count("liftlog_connections_dropped_total", reason="memory")
@@ -297,34 +306,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._close(victim)
                 continue
             self._release(victim)
-            victim.incoming, victim.was_cut = None, True
-            victim.sock.sendall(_problem(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "Retry-After: 2\r\n"))
+            victim.drop_request()
+            victim.was_cut = True
+            victim.sock.sendall(refusals.overloaded())
             if self._flush(victim):
                 self._leave(victim)
 
     def _drop_stillest(self) -> None:
-        victim = self._stillest(0)
+        victim = self._clients.stillest(0)
         if victim is not None:
             registry.count("liftlog_connections_dropped_total", reason="full")
             self._close(victim)
-
-    def _stillest(self, least_held_bytes: int) -> ClientConnection | None:
-        """Return the client of whom something is waited for, and which has moved nothing for the longest time."""
-        waited_for = (
-            client
-            for client in self._clients
-            if client.state is not State.BUSY and client.held_bytes >= least_held_bytes
-        )
-        return min(waited_for, key=lambda client: client.moved_at, default=None)
-
-
-def _problem(status: HTTPStatus, slug: str, headers: str = "") -> bytes:
-    body = f'{{"type":"urn:liftlog:problem:{slug}","title":"{status.phrase}","status":{status.value}}}'
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/problem+json\r\n{headers}"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    return (head + body).encode()
 
 
 def _make_room_for_files(connections: int) -> int:

@@ -1,0 +1,49 @@
+"""Uploads: bodies of megabytes, which are files. They are admitted by their head, and kept on the disk meanwhile.
+
+A route says that it takes one (`accept`). When the head of such a request has come, the function is asked with
+HEAD_ALONE in the environment, and says 100 if it wants the rest: the credentials are good, the size is. All else is
+let pass by, as the body of any request that is refused, and the function is asked again at its end.
+"""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from shared.paths import bare_path
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+HEAD_ALONE = "liftlog.head_alone"
+MOST_UPLOADS = 16  # at once in one process
+_TARGET = re.compile(rb"([A-Z]+) (?:https?://[^/ ]*)?(/[^ ?]*)")
+_accepted: dict[tuple[str, str], int] = {}
+
+
+def accept(method: str, path: str, most_bytes: int) -> None:
+    """Take uploads of so many bytes at a path. `path`: as routes have it, without arguments."""
+    _accepted[method, path] = most_bytes
+
+
+def most_bytes(head: bytes | bytearray) -> int:
+    """Return the size of the largest upload that may follow this head; 0 if none may."""
+    target = _TARGET.match(head) if _accepted else None
+    if target is None:
+        return 0
+    path = unquote(target[2].decode("latin-1"), "latin-1")
+    return _accepted.get((target[1].decode(), bare_path(path).lower()), 0)
+
+
+def is_welcome(application: "WSGIApplication", environ: "WSGIEnvironment") -> bool:
+    """Ask the function whether it wants what follows a head. Raises what it raises."""
+    statuses: list[str] = []
+
+    def start_response(status: str, *_rest: object) -> Callable[[bytes], None]:
+        statuses.append(status)
+        return lambda _part: None
+
+    answer = application(environ | {HEAD_ALONE: True}, start_response)
+    if hasattr(answer, "close"):
+        answer.close()
+    return statuses[0].startswith("100 ")
