@@ -10,7 +10,7 @@ export BASE_URL
 unexport PYTHONDONTWRITEBYTECODE # each start would compile our code anew: 0.13 s, some hundred times in `make test`
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast mutants lint format demo chat topology migrate cleanup backup restore bench-chat openapi costs bench new-family package soak hostile checkov lock clean
+.PHONY: help serve test test-fast mutants lint format demo chat topology migrate cleanup backup restore upgrade-data bench-chat openapi costs bench new-family package soak hostile checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ backup: $(READY) ## Write the database into FILE (backups/liftlog-<now>.dump)
 
 restore: $(READY) ## Put the backup FILE in place of the database; clients get 503 meanwhile
 	@$(BIN)/python -m local.backups restore $(FILE)
+
+upgrade-data: $(READY) ## Bring the embedded database's files to this PostgreSQL's major version, where the start asks for it
+	@$(BIN)/python -m local.upgrade
 
 bench-chat: $(READY) ## Measure what the chat hubs cost beside the model, and what idle chats cost
 	@$(BIN)/python -m bench.chat

@@ -51,7 +51,7 @@ def back_up(url: str, file: Path) -> None:
     unfinished = file.with_name(f"{file.name}.part")
     unfinished.touch(mode=0o600)
     try:
-        _run("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={unfinished}")
+        run_program("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={unfinished}")
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -97,7 +97,7 @@ def _fill(admin: Database, url: str, new: str, file: Path) -> None:
     admin.rows(f'DROP DATABASE IF EXISTS "{new}" WITH (FORCE)')
     admin.rows(f'CREATE DATABASE "{new}" TEMPLATE template0')
     options = "--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction"
-    _run("pg_restore", new_url, *options, f"--dbname={new}", str(file))
+    run_program("pg_restore", new_url, *options, f"--dbname={new}", str(file))
     before, after = migrations.upgrade(new_url)
     db = Database(new_url, 1, ADMIN_WAIT_SECONDS)
     accounts = db.rows("SELECT count(*) FROM users")[0][0]
@@ -107,8 +107,11 @@ def _fill(admin: Database, url: str, new: str, file: Path) -> None:
     _step(f"accounts: {accounts:,}, schema: {schema}")
 
 
-def _run(program: str, url: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs on the server of a URL. The password is not on its command line."""
+def run_program(program: str, url: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs on the server of a URL. The password is not on its command line.
+
+    Raises BackupFailed with the first line that it said.
+    """
     outcome = subprocess.run(
         [str(BIN / program), *arguments],
         env=os.environ | _environment(url),

