@@ -1,4 +1,5 @@
-# The seven panels, with the service levels drawn into them: yellow where normal ends, red where the alert begins.
+# The seven panels, with the service levels drawn into them: a line where normal ends, and one where the alert begins. A
+# threshold of an XyChart has neither colour nor direction (Monitoring API v1, Threshold); only scorecards do.
 locals {
   aggregation = { alignmentPeriod = "${local.minute}s" }
 
@@ -99,8 +100,8 @@ locals {
       xyChart = {
         yAxis = { label = panel.axis_label, scale = "LINEAR" }
         thresholds = panel.level == null ? [] : [
-          { value = local.service_levels[panel.level].normal / panel.per, color = "YELLOW", direction = "ABOVE", label = "normal" },
-          { value = local.service_levels[panel.level].alert / panel.per, color = "RED", direction = "ABOVE", label = "alert" },
+          { value = local.service_levels[panel.level].normal / panel.per, label = "normal" },
+          { value = local.service_levels[panel.level].alert / panel.per, label = "alert" },
         ]
         dataSets = [for name, reducer in panel.reducers : {
           plotType       = panel.plot_type

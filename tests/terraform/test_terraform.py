@@ -426,6 +426,16 @@ def test_the_dashboard_has_seven_panels_with_their_limits(production):
     assert drawn["Database connections"] == [50, 80]
 
 
+def test_a_threshold_of_a_chart_has_neither_colour_nor_direction(production):
+    """Monitoring API v1, Threshold: "not allowed in a XyChart"; the whole dashboard is refused."""
+    dashboard = json.loads(production.one("google_monitoring_dashboard")["dashboard_json"])
+    tiles = dashboard["mosaicLayout"]["tiles"]
+    thresholds = [t for tile in tiles for t in tile["widget"]["xyChart"]["thresholds"]]
+    assert len(thresholds) == 10
+    for threshold in thresholds:
+        assert set(threshold) == {"value", "label"}
+
+
 def test_the_objectives_are_what_normal_means(production):
     goals = {slo["slo_id"]: slo["goal"] for slo in production.all("google_monitoring_slo").values()}
     assert goals == pytest.approx({"requests": 0.999, "p95": 0.95, "p99": 0.99, "health": 0.999})
