@@ -7,6 +7,8 @@ from typing import Any
 
 from rehearsal.terraform import Plan
 
+NOT_OF_ROUTING = frozenset({"name", "project", "deletion_policy"})
+
 
 class UnknownRule(Exception):
     """The URL map holds what is not understood here; the message names it."""
@@ -108,7 +110,7 @@ def _abort_status(document: dict[str, Any]) -> int:
 
 
 def _refuse_others(document: dict[str, Any], *known: str) -> None:
-    others = {name for name, value in document.items() if value and name not in {"name", "project", *known}}
+    others = {name for name, value in document.items() if value and name not in {*NOT_OF_ROUTING, *known}}
     if others:
         raise UnknownRule(f"the URL map holds what is not understood here: {', '.join(sorted(others))}")
 

@@ -7,7 +7,7 @@ terraform {
   required_version = ">= 1.11"
 
   required_providers {
-    google = { source = "hashicorp/google", version = "6.50.0" }
+    google = { source = "hashicorp/google", version = "8.7.0" }
   }
 }
 

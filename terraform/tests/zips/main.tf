@@ -1,7 +1,7 @@
 # Small packages for plans, so that tests need no `make package`.
 terraform {
   required_providers {
-    archive = { source = "hashicorp/archive", version = "2.7.1" }
+    archive = { source = "hashicorp/archive", version = "2.8.1" }
   }
 }
 
