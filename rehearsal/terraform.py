@@ -7,13 +7,10 @@ import json
 import os
 import shutil
 import subprocess
-import zipfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from rehearsal.settings import terraform_settings
 
@@ -28,7 +25,7 @@ EXAMPLE = {
     "repository_url": "https://github.com/example/liftlog-backend",
 }
 NO_CLOUD = "no-cloud-is-asked"  # where credentials would be
-LEFT_OUT = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "dist")
+LEFT_OUT = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars")
 
 
 class TerraformUnavailable(Exception):
@@ -50,11 +47,6 @@ class Terraform:
         shutil.copytree(ROOT / "docs" / "playbooks", folder / "docs" / "playbooks")
         (folder / "functions").mkdir()
         shutil.copy(ROOT / "functions" / "manifest.yaml", folder / "functions")
-        (folder / "dist").mkdir()
-        families = yaml.safe_load((ROOT / "functions" / "manifest.yaml").read_text())["functions"]
-        for name in [*families, "gateway"]:  # a plan wants packages to be there, and does not look into them
-            with zipfile.ZipFile(folder / "dist" / f"{name}.zip", "w") as package:
-                package.writestr("main.py", f"def {name}(request): return 'ok'\n")
         (self.folder / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
         initialised = self.run("init", "-input=false", "-no-color")
         if initialised.returncode:

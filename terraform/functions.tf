@@ -11,7 +11,7 @@ module "function" {
 
   source_package      = each.value.source
   source_bucket       = google_storage_bucket.source.name
-  source_object       = google_storage_bucket_object.source[each.value.source].name
+  source_object       = google_storage_bucket_object.first.name
   repository          = google_artifact_registry_repository.images.id
   image               = "${var.region}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.images.repository_id}/${local.function_names[each.key]}"
   build_account       = google_service_account.build.id

@@ -22,26 +22,27 @@ resource "google_storage_bucket" "source" {
   depends_on = [google_project_service.this]
 }
 
-locals {
-  packages = { for name in toset([for row in local.functions : row.source]) : name => "${path.module}/${var.dist}/${name}.zip" }
-}
+# What every function is made of before its first release, which scripts/deploy.sh makes: it answers 503. A constant, since
+# the provider compares an object with its file whatever is ignored: made of the packages, it would differ after each
+# release, for ever.
+data "archive_file" "first" {
+  type        = "zip"
+  output_path = "${path.module}/.terraform/first.zip"
 
-# What a function is made of when it is made. From then on its code is deployed by scripts/deploy.sh.
-resource "google_storage_bucket_object" "source" {
-  for_each = local.packages
+  dynamic "source" {
+    for_each = toset(["main.py", "requirements.txt"])
 
-  name   = "first/${each.key}.zip"
-  bucket = google_storage_bucket.source.name
-  source = each.value
-
-  lifecycle {
-    ignore_changes = [source, detect_md5hash]
-
-    precondition {
-      condition     = fileexists(each.value)
-      error_message = "There is no package ${each.value}. Run: make package"
+    content {
+      filename = source.value
+      content  = file("${path.module}/first/${source.value}")
     }
   }
+}
+
+resource "google_storage_bucket_object" "first" {
+  name   = "first.zip"
+  bucket = google_storage_bucket.source.name
+  source = data.archive_file.first.output_path
 }
 
 # Images that Cloud Build makes of the packages.

@@ -41,12 +41,6 @@ variable "domain" {
   }
 }
 
-variable "dist" {
-  description = "Folder of the functions' packages, as `make package` leaves it; relative to this folder."
-  type        = string
-  default     = "../dist"
-}
-
 variable "max_instances" {
   description = "Most instances of a function, by family, where the manifest's number is not right for this project."
   type        = map(number)

@@ -3,9 +3,10 @@ terraform {
   required_version = ">= 1.11" # write-only arguments
 
   required_providers {
-    google = { source = "hashicorp/google", version = "8.7.0" }
-    random = { source = "hashicorp/random", version = "3.9.1" }
-    time   = { source = "hashicorp/time", version = "0.14.2" }
+    archive = { source = "hashicorp/archive", version = "2.8.1" }
+    google  = { source = "hashicorp/google", version = "8.7.0" }
+    random  = { source = "hashicorp/random", version = "3.9.1" }
+    time    = { source = "hashicorp/time", version = "0.14.2" }
   }
 
   # The bucket is made by bootstrap/ and named at init: -backend-config="bucket=$GCP_PROJECT_ID-liftlog-state".

@@ -8,18 +8,8 @@ variables {
   repository_url = "https://github.com/example/liftlog-backend"
 }
 
-run "packages" {
-  module {
-    source = "./tests/zips"
-  }
-}
-
 run "each_route_of_the_manifest_reaches_its_function" {
   command = plan
-
-  variables {
-    dist = run.packages.dist
-  }
 
   assert {
     condition = alltrue(flatten([
@@ -51,10 +41,6 @@ run "each_route_of_the_manifest_reaches_its_function" {
 run "every_routing_fault_is_503_and_never_404" {
   command = plan
 
-  variables {
-    dist = run.packages.dist
-  }
-
   assert {
     condition = alltrue([
       for action in concat(
@@ -81,10 +67,6 @@ run "every_routing_fault_is_503_and_never_404" {
 
 run "only_public_families_let_anybody_in" {
   command = plan
-
-  variables {
-    dist = run.packages.dist
-  }
 
   assert {
     condition = { for family, function in module.function : family => contains(function.invokers, "allUsers") } == merge(
@@ -117,10 +99,6 @@ run "only_public_families_let_anybody_in" {
 run "each_function_reads_its_own_secrets_and_no_others" {
   command = plan
 
-  variables {
-    dist = run.packages.dist
-  }
-
   assert {
     condition = alltrue([
       for family, row in yamldecode(file("../functions/manifest.yaml")).functions :
@@ -137,10 +115,6 @@ run "each_function_reads_its_own_secrets_and_no_others" {
 run "nothing_has_a_public_database_address" {
   command = plan
 
-  variables {
-    dist = run.packages.dist
-  }
-
   assert {
     condition = alltrue([
       for ip in google_sql_database_instance.main.settings[0].ip_configuration :
@@ -156,10 +130,6 @@ run "nothing_has_a_public_database_address" {
 
 run "production_keeps_its_data" {
   command = plan
-
-  variables {
-    dist = run.packages.dist
-  }
 
   assert {
     condition     = google_sql_database_instance.main.database_version == "POSTGRES_17" && google_sql_database_instance.main.settings[0].availability_type == "REGIONAL"
@@ -182,10 +152,6 @@ run "production_keeps_its_data" {
 # The runbook's table, once more by hand.
 run "alert_thresholds_equal_the_service_levels" {
   command = plan
-
-  variables {
-    dist = run.packages.dist
-  }
 
   assert {
     condition = {
@@ -216,7 +182,6 @@ run "a_budget_that_is_exceeded_is_refused" {
   command = plan
 
   variables {
-    dist          = run.packages.dist
     max_instances = { event = 6 }
   }
 

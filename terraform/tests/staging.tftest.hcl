@@ -6,18 +6,8 @@ variables {
   repository_url = "https://github.com/example/liftlog-backend"
 }
 
-run "packages" {
-  module {
-    source = "./tests/zips"
-  }
-}
-
 run "staging_is_one_public_gateway_without_a_load_balancer" {
   command = plan
-
-  variables {
-    dist = run.packages.dist
-  }
 
   assert {
     condition     = { for family, function in module.function : family => contains(function.invokers, "allUsers") } == { cleanup = false, gateway = true, metrics = false, migrate = false, operator = false }
@@ -35,10 +25,6 @@ run "staging_is_one_public_gateway_without_a_load_balancer" {
 
 run "staging_is_small_and_can_be_removed" {
   command = plan
-
-  variables {
-    dist = run.packages.dist
-  }
 
   assert {
     condition     = google_sql_database_instance.main.settings[0].availability_type == "ZONAL" && google_sql_database_instance.main.settings[0].tier == "db-g1-small"
@@ -62,7 +48,6 @@ run "staging_with_a_domain_has_production_s_shape" {
   command = plan
 
   variables {
-    dist   = run.packages.dist
     domain = "staging.example.com"
   }
 
@@ -80,7 +65,6 @@ run "inputs_that_would_harm_are_refused" {
   command = plan
 
   variables {
-    dist           = run.packages.dist
     operators      = ["allUsers"]
     alert_emails   = []
     settings       = { OPENAI_API_KEY = "would be in the state" }
@@ -95,7 +79,6 @@ run "an_environment_is_named_by_its_workspace" {
   command = plan
 
   variables {
-    dist        = run.packages.dist
     environment = null # and the workspace is "default"
   }
 

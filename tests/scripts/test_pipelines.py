@@ -41,8 +41,9 @@ def test_a_pipeline_is_valid(schema, file):
 
 
 def test_nothing_is_changed_before_everything_is_checked():
-    assert {"lint", "test", "package", "plan", "review"} <= before("pin")
-    assert {"pin"} <= before("apply")
+    assert {"lint", "test", "package"} <= before("pin")
+    assert {"pin"} <= before("plan")  # an update sends the traffic that the plan has read
+    assert {"plan", "review"} <= before("apply")
     assert {"apply"} <= before("release")
     assert "scripts/deploy.sh" in STEPS["release"]["script"]
     assert [step for step, entry in STEPS.items() if "terraform apply" in entry["script"]] == ["apply"]

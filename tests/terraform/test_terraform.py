@@ -10,7 +10,7 @@ from shared.service_levels import NOT_IN_LATENCY, SERVICE_LEVELS
 from shared.settings.planner import THREADS_BESIDE_CHATS
 from shared.worker.incoming import MOST_BODY_BYTES
 from tests.servers import manifest
-from tests.terraform.planning import BASICS, DOMAIN, PROJECT, REGION, ROOT, Plan
+from tests.terraform.planning import DOMAIN, PROJECT, REGION, ROOT, Plan
 
 PLAYBOOKS = ROOT / "docs" / "playbooks"
 KINDS_OF_GRANTS = (
@@ -54,14 +54,6 @@ def test_its_own_tests_pass(terraform, name):
     ran = terraform.run("test", "-no-color", f"-filter=tests/{name}")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert re.search(r"Success! \d+ passed, 0 failed", ran.stdout)
-
-
-def test_a_missing_package_is_named(terraform, tmp_path):
-    values = tmp_path / "no.tfvars.json"
-    values.write_text(json.dumps(BASICS | {"environment": "staging", "dist": "nowhere"}))
-    planned = terraform.run("plan", "-input=false", "-no-color", f"-var-file={values}")
-    assert planned.returncode != 0
-    assert "Run: make package" in planned.stderr.replace("\n", " ")
 
 
 # Functions

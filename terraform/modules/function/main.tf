@@ -70,17 +70,15 @@ resource "google_cloudfunctions2_function" "this" {
     ingress_settings                 = local.only_balanced ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
     environment_variables            = var.environment
 
-    # A new revision gets what the traffic's configuration says. scripts/deploy.sh pins it to revisions before it
-    # changes anything, so that is nothing; without a pin it is everything.
+    # A new revision gets what the traffic's configuration says, and no more: false leaves that as it is. Pinned to
+    # revisions (`scripts.release pin`, and every release) it is nothing. The API answers true while the newest revision
+    # has it all, so until then a plan wants to send false again; were it ignored, an update would send that true, and
+    # all traffic would go to a revision that nobody has tried (magic-modules #16981).
     all_traffic_on_latest_revision = false
   }
 
   lifecycle {
-    # Code and traffic belong to the scripts. (The latter is read back as true while the newest revision has it all.)
-    ignore_changes = [
-      build_config[0].source,
-      service_config[0].all_traffic_on_latest_revision,
-    ]
+    ignore_changes = [build_config[0].source] # code belongs to the scripts
   }
 
   depends_on = [google_secret_manager_secret_iam_member.reads, google_project_iam_member.connects]
