@@ -87,7 +87,7 @@ class Plan:
 
     def all(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return the planned values of a type of resource, by address."""
-        return {address: values for address, found, values in self._resources if found == kind}
+        return {address: values for address, found, values in self.resources if found == kind}
 
     def one(self, kind: str) -> dict[str, Any]:
         """Return the values of the only resource of a type."""
@@ -100,7 +100,8 @@ class Plan:
         return {address: values for address, values in self.all(kind).items() if address.startswith(prefix)}
 
     @cached_property
-    def _resources(self) -> list[tuple[str, str, dict[str, Any]]]:
+    def resources(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Every resource that is planned: address, type, values."""
         return list(_walk(self.document["planned_values"]["root_module"]))
 
 

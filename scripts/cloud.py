@@ -46,6 +46,8 @@ class Service:
     traffic: Mapping[str, int]  # percent by revision
     tags: Mapping[str, str]  # URL by tag
     url: str
+    is_public: bool  # by Terraform's label
+    is_open: bool  # nobody is asked for an identity
 
     @property
     def package(self) -> str:
@@ -141,6 +143,17 @@ class Cloud:
         else:
             self._deploy_service(service, package)
 
+    def open(self, service: str) -> None:
+        """Let everybody call it: Cloud Run asks nobody for an identity any more. Makes no revision. Raises Failed.
+
+        Recommended in place of a grant to allUsers, which organisations with domain-restricted sharing refuse
+        (cloud.google.com/run/docs/authenticating/public); the functions' API has no such field
+        (terraform-provider-google #23360).
+        """
+        self.change(
+            "run", "services", "update", service, f"--region={self.region}", "--no-invoker-iam-check", "--format=none"
+        )
+
     def close(self, service: Service, traffic: Mapping[str, int], stamp: str) -> None:
         """Make a revision that answers 503 to everything; traffic stays as it is. Raises Failed."""
         self.set_traffic(service.name, traffic)
@@ -192,6 +205,7 @@ class Cloud:
 
 
 _BEING_BUILT = "(being built)"
+_NOBODY_IS_ASKED = "run.googleapis.com/invoker-iam-disabled"  # documented as 'true'; gcloud writes 'True'
 
 
 def _service(name: str, entry: dict[str, Any], function: dict[str, Any] | None, environment: str) -> Service:
@@ -217,6 +231,8 @@ def _service(name: str, entry: dict[str, Any], function: dict[str, Any] | None, 
         traffic=traffic,
         tags={share["tag"]: share["url"] for share in status.get("traffic", []) if share.get("tag")},
         url=status.get("url", ""),
+        is_public=entry["metadata"].get("labels", {}).get("access") == "public",
+        is_open=entry["metadata"].get("annotations", {}).get(_NOBODY_IS_ASKED, "").lower() == "true",
     )
 
 

@@ -62,6 +62,7 @@ class Deployment:
         others = [service for service in changed if service.family != MIGRATE]
         self._deploy(services, others)
         services = services if self._cloud.dry_run else self._cloud.services()
+        self._open(services)
         candidates = self._candidates(services, others)
         new = {name for name, revision in candidates.items() if revision != self._stable[name]}
         if not new and current is not None and current.tag == self._options.tag:
@@ -118,6 +119,10 @@ class Deployment:
         if changed:
             say("Deploying without traffic")
         at_once(lambda service: self._cloud.deploy(service, self._packages[service.package]), changed)
+
+    def _open(self, services: Mapping[str, Service]) -> None:
+        """Let everybody call the public functions: asked after each build, which may have forgotten it."""
+        at_once(self._cloud.open, [name for name, one in services.items() if one.is_public and not one.is_open])
 
     def _candidates(self, services: Mapping[str, Service], changed: list[Service]) -> dict[str, str]:
         candidates = {name: service.candidate for name, service in services.items()}

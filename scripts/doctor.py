@@ -98,6 +98,7 @@ class Doctor:
             "Database instance running": self._database,
             "Last backup succeeded": self._backup,
             "Functions deployed": self._functions,
+            "Public functions open": self._open,
             "Settings complete": self._settings,
             "No known cause in the logs": self._logs,
             "Cleanup scheduled": self._cleanup,
@@ -147,6 +148,12 @@ class Doctor:
         if not self._services:
             faults = ["there are none (terraform apply)"]
         return "; ".join(faults)
+
+    def _open(self) -> str:
+        shut = [service.name for service in self._services.values() if service.is_public and not service.is_open]
+        faults = [f"{name} asks everybody for an identity (scripts/deploy.sh {self._environment} TAG)" for name in shut]
+        bare = [service.name for service in self._services.values() if service.is_open and not service.is_public]
+        return "; ".join(faults + [f"{name} is private and lets everybody in" for name in bare])
 
     def _settings(self) -> str:
         listed = json.loads(

@@ -69,11 +69,15 @@ run "only_public_families_let_anybody_in" {
   command = plan
 
   assert {
-    condition = { for family, function in module.function : family => contains(function.invokers, "allUsers") } == merge(
+    condition = { for family, function in module.function : family => function.access == "public" } == merge(
       { for family, row in yamldecode(file("../functions/manifest.yaml")).functions : family => row.access == "public" },
       { operator = false },
     )
     error_message = "Who is public is not what the manifest says."
+  }
+  assert {
+    condition     = alltrue([for function in module.function : length(function.invokers) == 0 if function.access == "public"])
+    error_message = "A public function is opened by a grant, which domain-restricted sharing refuses."
   }
   assert {
     condition     = alltrue([for family in ["metrics", "migrate", "operator"] : module.function[family].invokers == toset(["user:operator@example.com"])])

@@ -372,6 +372,16 @@ class FakeRelease(FakeBucket):
         }  # fmt: skip
         self.new_revision(name)
 
+    def set_public(self, *names: str) -> None:
+        """Let services have the label that Terraform gives what is public."""
+        for name in names:
+            self.services[name]["metadata"]["labels"]["access"] = "public"
+
+    def is_open(self, name: str) -> bool:
+        """Say whether everybody may call a service."""
+        said: str = self.services[name]["metadata"]["annotations"].get("run.googleapis.com/invoker-iam-disabled", "")
+        return said.lower() == "true"
+
     def new_revision(self, name: str, suffix: str = "") -> str:
         """Let a service have another revision, as any change of its template does."""
         number = len(self.revisions[name]) + 1

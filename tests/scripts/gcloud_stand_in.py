@@ -119,8 +119,12 @@ class StandIn(FakeProject):
         return ""
 
     def _update_service(self, words: list[str], options: dict[str, str], flags: set[str]) -> str:
-        assert "--no-traffic" in flags
         (name,) = words
+        if "--no-invoker-iam-check" in flags:  # of the service, not of a revision
+            self.services[name]["metadata"]["annotations"]["run.googleapis.com/invoker-iam-disabled"] = "true"
+            self.requests.append(("PUT", f"open/{name}", options))
+            return ""
+        assert "--no-traffic" in flags
         suffix = options.get("revision-suffix")
         self.maintenance[name] = "update-env-vars" in options
         assert options.get("update-env-vars", options.get("remove-env-vars", "")).startswith("MAINTENANCE")

@@ -490,6 +490,7 @@ def test_doctor_ticks_what_is_well_and_explains_the_rest(own_url, tmp_path):
             project.readers["operator-token-staging"] = accounts[:1]
             del project.functions[names["metrics"]]["serviceConfig"]["environmentVariables"]["GCP_PROJECT_ID"]
             project.database = "MAINTENANCE"
+            project.set_public(names["gateway"])
             project.log = [{"textPayload": "ModuleNotFoundError: No module named 'x'", "insertId": "1"}]
             done = run(project, tmp_path, SCRIPTS / "doctor.sh", "staging")
     finally:
@@ -504,6 +505,7 @@ def test_doctor_ticks_what_is_well_and_explains_the_rest(own_url, tmp_path):
     assert boxes["Secret openai-api-key"].startswith("no version is enabled")
     assert boxes["Secret operator-token"].startswith("liftlog-metrics-stg@a-project.iam.gserviceaccount.com may not")
     assert boxes["Settings complete"] == "liftlog-metrics-staging has no GCP_PROJECT_ID"
+    assert boxes["Public functions open"].startswith("liftlog-gateway-staging asks everybody for an identity (scripts/")
     assert "MAINTENANCE" in boxes["Database instance running"]
     assert boxes["No known cause in the logs"].startswith("import: ModuleNotFoundError")
     assert boxes["Last backup succeeded"].startswith("there is none")

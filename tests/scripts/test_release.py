@@ -150,6 +150,7 @@ def current(cloud):
 def test_a_release_and_the_way_back_with_the_real_gcloud(cloud_of_gcloud, tmp_path):
     """The same commands as below, said to the program itself."""
     cloud = cloud_of_gcloud
+    cloud.set_public(name("gateway"))
     done = deploying(cloud, tmp_path)("v1.1.0", gateway=2, ai_chat=2)
     assert done.returncode == 0, done.stderr + done.stdout
     assert all_traffic(cloud) == {
@@ -159,6 +160,8 @@ def test_a_release_and_the_way_back_with_the_real_gcloud(cloud_of_gcloud, tmp_pa
     assert [build["status"] for build in cloud.builds.values()] == ["SUCCESS"]
     assert current(cloud)["tag"] == "v1.1.0"
     assert "releases/lock" not in cloud.objects
+    assert cloud.is_open(name("gateway"))
+    assert not cloud.is_open(name("migrate"))
     done = run(cloud, tmp_path, ROLLBACK, "staging", revision("gateway", 1), env=cloud.variables)
     assert done.returncode == 0, done.stderr
     assert all_traffic(cloud)["gateway"] == revision("gateway", 1)
@@ -189,6 +192,21 @@ def test_a_release_goes_from_no_traffic_over_a_tenth_to_all(cloud, deploy):
     assert current(cloud)["tag"] == "v1.1.0"
     assert current(cloud)["revisions"][name("metrics")] == revision("metrics", 1)
     assert "releases/lock" not in cloud.objects
+
+
+def test_public_functions_let_everybody_in_before_they_are_tried(cloud, deploy):
+    """Without a grant to allUsers, which organisations refuse; a build may have forgotten it, so each release asks."""
+    cloud.set_public(name("gateway"), CHAT)
+    done = deploy("v1.1.0", gateway=2)
+    assert done.returncode == 0, done.stderr
+    assert {one for one in cloud.services if cloud.is_open(one)} == {name("gateway"), CHAT}
+    assert done.stdout.index("--no-invoker-iam-check") < done.stdout.index("Trying the new revisions")
+    assert cloud.revisions[CHAT] == [revision("ai-chat", 1)]  # it is the service's, and makes no revision
+    assert deploy("v1.1.1", metrics=2).returncode == 0
+    assert len(cloud.changes("^PUT open/")) == 2
+    cloud.services[CHAT]["metadata"]["annotations"].clear()
+    assert deploy("v1.1.2").returncode == 0
+    assert cloud.is_open(CHAT)
 
 
 def test_only_what_changed_is_uploaded_and_built(cloud, deploy):

@@ -42,6 +42,7 @@ resource "google_cloudfunctions2_function" "this" {
   name        = var.name
   location    = var.region
   description = var.description
+  labels      = { access = var.access } # what scripts/deploy.sh opens, and scripts/doctor.sh looks at
 
   build_config {
     runtime           = "python311"
@@ -90,8 +91,14 @@ resource "google_cloud_run_v2_service" "this" {
   name                = var.name
   location            = var.region
   description         = var.description
+  labels              = { access = var.access }
   deletion_protection = var.deletion_protection
   ingress             = local.only_balanced ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
+
+  # Everybody may call what is public, without a grant to allUsers, which organisations with domain-restricted sharing
+  # refuse (https://cloud.google.com/run/docs/authenticating/public). A function has no such argument, since its API has
+  # none (terraform-provider-google #23360): there scripts/deploy.sh says it to the function's service.
+  invoker_iam_disabled = var.access == "public"
 
   build_config {
     source_location          = "gs://${var.source_bucket}/${var.source_object}"
@@ -154,17 +161,6 @@ resource "google_cloud_run_v2_service" "this" {
 }
 
 # A function of the 2nd generation is a Cloud Run service, and its callers are those of the service.
-resource "google_cloud_run_v2_service_iam_member" "anybody" {
-  count = var.access == "public" ? 1 : 0
-
-  name     = var.name
-  location = var.region
-  role     = "roles/run.invoker"
-  member   = "allUsers"
-
-  depends_on = [google_cloudfunctions2_function.this, google_cloud_run_v2_service.this]
-}
-
 resource "google_cloud_run_v2_service_iam_member" "invokes" {
   for_each = merge({ for member in var.operators : member => member }, var.callers)
 

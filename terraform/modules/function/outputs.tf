@@ -14,12 +14,13 @@ output "member" {
 }
 
 output "invokers" {
-  description = "Who may call it."
-  value = toset(concat(
-    google_cloud_run_v2_service_iam_member.anybody[*].member,
-    [for binding in google_cloud_run_v2_service_iam_member.invokes : binding.member],
-  ))
-  depends_on = [google_cloud_run_v2_service_iam_member.anybody, google_cloud_run_v2_service_iam_member.invokes]
+  description = "Who may call it, but for everybody where it is public."
+  value       = toset([for binding in google_cloud_run_v2_service_iam_member.invokes : binding.member])
+}
+
+output "access" {
+  description = "public or private, as its label says."
+  value       = var.cpu_always ? one(google_cloud_run_v2_service.this[*].labels.access) : one(google_cloudfunctions2_function.this[*].labels.access)
 }
 
 output "readable_secrets" {
