@@ -37,9 +37,17 @@ def destructive(plan: dict[str, Any]) -> list[Change]:
     found = [
         Change(entry["address"], entry["type"], "create" in entry["change"]["actions"])
         for entry in plan.get("resource_changes", [])
-        if "delete" in entry["change"]["actions"] and entry.get("mode") != "data"
+        if "delete" in entry["change"]["actions"] and entry.get("mode") != "data" and not is_rotation(entry)
     ]
     return sorted(found, key=lambda change: (not change.is_irreplaceable, change.address))
+
+
+def is_rotation(entry: dict[str, Any]) -> bool:
+    """Tell whether a secret's new version is there before the old one goes, which is only disabled."""
+    change = entry["change"]
+    is_disabled = (change.get("before") or {}).get("deletion_policy") == "DISABLE"
+    is_version = entry["type"] == "google_secret_manager_secret_version"
+    return is_version and change["actions"] == ["create", "delete"] and is_disabled
 
 
 def counts(plan: dict[str, Any]) -> dict[str, int]:
@@ -59,6 +67,9 @@ def main() -> int:
     arguments = parser.parse_args()
     plan = json.loads(arguments.plan.read_text())
     print(", ".join(f"{count} {action}" for action, count in sorted(counts(plan).items())) or "no changes")
+    for entry in plan.get("resource_changes", []):
+        if is_rotation(entry):
+            print(f"   rotate   {entry['address']}: the new version first, then the old one is disabled")
     found = destructive(plan)
     for change in found:
         print(f"{change}{'  (allowed)' if change.address in arguments.allow else ''}")

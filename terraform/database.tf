@@ -14,7 +14,7 @@ resource "google_sql_database_instance" "main" {
     disk_size                   = 10 # GB, to begin with
     disk_autoresize             = true
     deletion_protection_enabled = local.deletion_protection
-    retain_backups_on_delete    = local.deletion_protection
+    retain_backups_on_delete    = local.is_production
     connector_enforcement       = "REQUIRED"
 
     ip_configuration {
@@ -26,13 +26,19 @@ resource "google_sql_database_instance" "main" {
     backup_configuration {
       enabled                        = true
       start_time                     = "03:00" # UTC
-      location                       = var.region
+      location                       = local.backup_location
       point_in_time_recovery_enabled = true
       transaction_log_retention_days = local.size.log_days
 
       backup_retention_settings {
         retained_backups = local.size.backups
       }
+    }
+
+    # One more when the instance is deleted, by whatever way; staging's is left out, so that `destroy` leaves nothing behind.
+    final_backup_config {
+      enabled        = local.is_production
+      retention_days = local.is_production ? 90 : null
     }
 
     maintenance_window {
@@ -81,19 +87,17 @@ resource "google_sql_database_instance" "main" {
 resource "google_sql_database" "this" {
   for_each = toset(["liftlog_user_data", "liftlog_rate_limit"])
 
-  name     = each.value
-  instance = google_sql_database_instance.main.name
+  name            = each.value
+  instance        = google_sql_database_instance.main.name
+  deletion_policy = "ABANDON" # it goes with the instance, and never alone while functions are connected
 }
 
-# The password is made in memory and written to Cloud SQL and Secret Manager; it is never in the state.
-ephemeral "random_password" "database" {
-  length  = 48
-  special = false
-}
-
+# Its password is what Secret Manager holds (secrets.tf), read back and never made twice: however often an apply is
+# repeated, both sides have the same. It is not in the state.
 resource "google_sql_user" "backend" {
   name                = "liftlog_backend"
   instance            = google_sql_database_instance.main.name
-  password_wo         = ephemeral.random_password.database.result
+  password_wo         = ephemeral.google_secret_manager_secret_version.database_password.secret_data
   password_wo_version = var.database_password_version
+  deletion_policy     = "ABANDON" # it owns tables, and PostgreSQL drops no such user; it goes with the instance
 }

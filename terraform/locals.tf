@@ -26,7 +26,12 @@ locals {
       deletion_protection   = true
     }
   }
-  size                = local.sizes[local.environment]
+  size = local.sizes[local.environment]
+  # The multi-region that holds the region. What Cloud SQL takes besides: any region (backup_location).
+  backup_location = coalesce(
+    var.backup_location,
+    startswith(var.region, "europe-") ? "eu" : startswith(var.region, "asia-") ? "asia" : "us",
+  )
   deletion_protection = coalesce(var.deletion_protection, local.size.deletion_protection)
 
   # The service levels, written from shared/service_levels.py (a test holds both against each other).

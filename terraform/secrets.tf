@@ -12,10 +12,29 @@ resource "google_secret_manager_secret" "this" {
   depends_on = [google_project_service.this]
 }
 
+# The database's password: drawn once for each version, written here, and read back for Cloud SQL (database.tf). A run that
+# ends in between has written it or not; the next one takes what is written. (An ephemeral value is new in each run, and
+# Cloud SQL gets its part ten minutes after Secret Manager.)
+ephemeral "random_password" "database" {
+  length  = 48
+  special = false
+}
+
 resource "google_secret_manager_secret_version" "database_password" {
   secret                 = google_secret_manager_secret.this["database-password"].id
   secret_data_wo         = ephemeral.random_password.database.result
   secret_data_wo_version = var.database_password_version
+  deletion_policy        = "DISABLE" # functions that have read it use it for minutes; and a mistake can be taken back
+
+  lifecycle {
+    create_before_destroy = true      # there is always one to read
+    ignore_changes        = [enabled] # what a person disabled stays so
+  }
+}
+
+ephemeral "google_secret_manager_secret_version" "database_password" {
+  secret  = google_secret_manager_secret_version.database_password.secret
+  version = google_secret_manager_secret_version.database_password.version
 }
 
 # Secrets that nobody needs to know are made here once. Later versions come from scripts/rotate-secret.sh.
@@ -36,4 +55,10 @@ resource "google_secret_manager_secret_version" "made" {
   secret                 = google_secret_manager_secret.this[each.value].id
   secret_data_wo         = ephemeral.random_password.made[each.value].result
   secret_data_wo_version = 1
+  deletion_policy        = "DISABLE"
+
+  lifecycle {
+    create_before_destroy = true
+    ignore_changes        = [enabled] # scripts/rotate-secret.sh disables it when there is a later one
+  }
 }

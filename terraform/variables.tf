@@ -106,8 +106,24 @@ variable "database_tier" {
   default     = null
 }
 
+variable "backup_location" {
+  description = "Where the database's backups lie: another region than the database's, or a multi-region. Left out: us, eu or asia, whichever holds the region."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.backup_location == null || var.backup_location != var.region
+    error_message = "Backups in the database's own region are lost with it."
+  }
+
+  validation {
+    condition     = var.backup_location != null || can(regex("^(us|europe|asia)-", var.region))
+    error_message = "No multi-region holds this region: name another region for the backups."
+  }
+}
+
 variable "database_password_version" {
-  description = "Add one to make a new database password, in Cloud SQL and in Secret Manager at once."
+  description = "Add one to make a new database password, in Secret Manager and from there in Cloud SQL."
   type        = number
   default     = 1
 }

@@ -148,6 +148,14 @@ run "production_keeps_its_data" {
     error_message = "The database cannot be taken back to a point in time."
   }
   assert {
+    condition = (
+      google_sql_database_instance.main.settings[0].backup_configuration[0].location == "us"
+      && google_sql_database_instance.main.settings[0].final_backup_config[0].enabled
+      && google_sql_database_instance.main.settings[0].final_backup_config[0].retention_days == 90
+    )
+    error_message = "The backups are lost with the region, or with the instance."
+  }
+  assert {
     condition     = toset([for database in google_sql_database.this : database.name]) == toset(["liftlog_user_data", "liftlog_rate_limit"])
     error_message = "A database is missing."
   }
@@ -190,4 +198,24 @@ run "a_budget_that_is_exceeded_is_refused" {
   }
 
   expect_failures = [google_sql_database_instance.main]
+}
+
+run "backups_beside_the_database_are_refused" {
+  command = plan
+
+  variables {
+    backup_location = "us-central1"
+  }
+
+  expect_failures = [var.backup_location]
+}
+
+run "backups_of_a_region_without_a_multi_region_must_be_named" {
+  command = plan
+
+  variables {
+    region = "australia-southeast1"
+  }
+
+  expect_failures = [var.backup_location]
 }

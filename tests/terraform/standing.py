@@ -24,7 +24,7 @@ class Standing:
 
     def __init__(self, terraform: Terraform, environment: str, **variables: Any) -> None:
         self.terraform = terraform
-        self.variables = BASICS | {"environment": environment} | variables
+        self.variables = BASICS | variables | {"environment": environment}
         self._number = next(_numbers)
 
     @property
@@ -40,7 +40,7 @@ class Standing:
 
     def fork(self) -> "Standing":
         """Return an environment in the same state."""
-        other = Standing(self.terraform, "", **self.variables)
+        other = Standing(self.terraform, **self.variables)
         shutil.copy(self.state, other.state)
         return other
 
