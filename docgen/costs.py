@@ -18,9 +18,11 @@ DAYS = HOURS / 24
 MILLION = 1e6
 KB_PER_GB = 1e6
 
-GOOGLE = "read there"  # on 24 November 2026, in a copy of the page whose own date is not known
+GOOGLE = "read there on 24 November 2026"  # in a copy of the page whose own date is not known
+BUILDS = "read there on 28 November 2026, a copy of August 2025"
+QUOTED = "quoted from there on 20 September 2026"
 OTHERS = "**look it up**: from somebody else's page of May 2026"
-MEMORY = "**look it up**: from memory"
+MEMORY = "**look it up**: from memory, November 2026"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,9 @@ PRICES = {
     "Cloud Armor's policy": Price(5, "month", "armor/pricing", MEMORY),
     "Cloud Armor's rule": Price(1, "month", "armor/pricing", MEMORY),
     "Cloud Armor's requests": Price(0.75, "million", "armor/pricing", MEMORY),
-    "connector's e2-micro": Price(0.0084, "hour", "compute/vm-instance-pricing", MEMORY),
-    "traffic to the internet": Price(0.12, "GiB", "vpc/network-pricing", MEMORY),
+    "traffic to the internet": Price(0.12, "GiB", "vpc/network-pricing", QUOTED),
+    "pipeline's e2-highcpu-8": Price(0.016, "minute, none of them free", "build/pricing", BUILDS),
+    "functions' builds, e2-standard-2": Price(0.006, "minute after 2 500", "build/pricing", BUILDS),
     "alert's condition": Price(0.10, "month", "stackdriver/pricing", MEMORY),
     "images": Price(0.10, "GiB-month after 0.5 GiB", "artifact-registry/pricing", MEMORY),
     "language model, read": Price(2, "million tokens", "openai.com/api/pricing", MEMORY),
@@ -70,18 +73,17 @@ class Size:
     database_tier: str
     database_is_regional: bool
     disk_gib: int
-    connector_machines: int
     forwarding_rules: int
     secrets: int
     alerts: int
 
 
 STAGING = Size(
-    "staging", "db-g1-small", database_is_regional=False, disk_gib=10, connector_machines=2,
+    "staging", "db-g1-small", database_is_regional=False, disk_gib=10,
     forwarding_rules=0, secrets=9, alerts=9,
 )  # fmt: skip
 PRODUCTION = Size(
-    "production", "db-custom-2-7680", database_is_regional=True, disk_gib=10, connector_machines=2,
+    "production", "db-custom-2-7680", database_is_regional=True, disk_gib=10,
     forwarding_rules=1, secrets=9, alerts=9,
 )  # fmt: skip
 
@@ -95,13 +97,15 @@ TRAFFIC_KB = {"in": 1.5, "out": 5.0}  # of a request
 LOG_KB = 1.0
 DATABASE_GIB = 30  # 2.2 million events of 5 KB (90 days, 0.6 on an active day), profiles of 20 KB, indexes, room
 BACKUP_GIB = {"idle": 10, "busy": 60}
-BUSY_CONNECTOR_MACHINES = 4  # it grows under load and does not shrink
 CHAT_HOURS_A_DAY = 16  # that one instance of ai_chat lives
 SUBSCRIBERS = 0.02
 TURNS = 20  # of a subscriber in a month, with the planner
 TOKENS = {"read": 4000, "written": 1000}  # of a turn
 PROBES_PER_MINUTE = 6  # the uptime check's
 IMAGE_GIB = 8
+RELEASES = {"staging": 8, "production": 4}  # in a month
+PIPELINE_MINUTES = 30  # of one release on E2_HIGHCPU_8 (cloudbuild.yaml), which no free minutes cover
+BUILD_MINUTES = 2.0  # of one function; Cloud Functions' own builds take the default machine, e2-standard-2
 SECRET_READS = 12 * HOURS  # of one secret by one instance: every five minutes
 
 
@@ -143,6 +147,8 @@ def lines(functions: dict[str, dict[str, Any]]) -> list[CostLine]:
     backups = {load: usd("Cloud SQL's backups", gib) for load, gib in BACKUP_GIB.items()}
     grown = replace(PRODUCTION, disk_gib=DATABASE_GIB)
     images = usd("images", IMAGE_GIB - 0.5)
+    minutes = BUILD_MINUTES * len(functions) * sum(RELEASES.values())
+    built = usd("functions' builds, e2-standard-2", minutes - 2500)
     model = sum(usd(f"language model, {way}", turns * count / MILLION) for way, count in TOKENS.items())
     return [
         CostLine("Cloud SQL: the machine, twice where it has a standby", *_both(_database)),
@@ -152,10 +158,6 @@ def lines(functions: dict[str, dict[str, Any]]) -> list[CostLine]:
         CostLine("functions: answering", probing, probing, probing + answering),
         CostLine("functions: requests", 0, 0, usd("function's requests", (total + probes) / MILLION - 2)),
         CostLine("ai_chat: while an instance lives", 0, 0, _chat(functions["ai_chat"])),
-        CostLine(
-            "VPC connector", _connector(STAGING.connector_machines), _connector(PRODUCTION.connector_machines),
-            _connector(BUSY_CONNECTOR_MACHINES),
-        ),
         CostLine("load balancer: forwarding rule", *_both(_forwarding)),
         CostLine("load balancer: traffic", 0, 0, usd("load balancer's traffic, in and out", gib["in"] + gib["out"])),
         CostLine("Cloud Armor: policy and rules", 0, armor, armor),
@@ -165,6 +167,8 @@ def lines(functions: dict[str, dict[str, Any]]) -> list[CostLine]:
         CostLine("secrets, and reading them", _secrets(STAGING, 1), _secrets(PRODUCTION, 3), _secrets(PRODUCTION, 6)),
         CostLine("alerts", *_both(lambda size: usd("alert's condition", size.alerts))),
         CostLine("images, packages, state", images, images, images),
+        CostLine("builds: the pipeline", _pipeline(STAGING), _pipeline(PRODUCTION), _pipeline(PRODUCTION)),
+        CostLine("builds: functions", built, built, built),
         CostLine("the language model (not Google's)", 0, 0, model),
     ]  # fmt: skip
 
@@ -209,8 +213,8 @@ def _disk(size: Size) -> float:
     return usd("Cloud SQL's SSD", size.disk_gib * (2 if size.database_is_regional else 1))
 
 
-def _connector(machines: int) -> float:
-    return usd("connector's e2-micro", machines * HOURS)
+def _pipeline(size: Size) -> float:
+    return usd("pipeline's e2-highcpu-8", RELEASES[size.environment] * PIPELINE_MINUTES)
 
 
 def _forwarding(size: Size) -> float:

@@ -16,7 +16,6 @@ resource "google_project_service" "this" {
     "servicenetworking.googleapis.com",
     "sqladmin.googleapis.com",
     "storage.googleapis.com",
-    "vpcaccess.googleapis.com",
   ])
 
   service            = each.value

@@ -23,7 +23,8 @@ module "function" {
   concurrency     = each.value.concurrency
   timeout_seconds = each.value.timeout_seconds
   instances       = local.instances[each.key]
-  connector       = google_vpc_access_connector.main.id
+  network         = google_compute_network.main.name
+  subnetwork      = google_compute_subnetwork.functions.name
   environment     = merge(var.settings, local.environment_of_all, local.environment_of[each.key])
 
   secrets           = { for secret in each.value.secrets : secret => google_secret_manager_secret.this[secret].secret_id }

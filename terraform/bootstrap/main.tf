@@ -101,7 +101,6 @@ resource "google_project_iam_member" "deployer" {
     "roles/servicenetworking.networksAdmin",
     "roles/serviceusage.serviceUsageAdmin",
     "roles/storage.admin",
-    "roles/vpcaccess.admin",
   ])
 
   project = var.project

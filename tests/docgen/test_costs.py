@@ -1,6 +1,9 @@
 """docs/costs.md holds what docgen/costs.py computes, from sizes that a plan really has."""
 
+import re
+
 import pytest
+import yaml
 
 from docgen import costs
 from docgen.costs import PRODUCTION, STAGING
@@ -19,16 +22,28 @@ def test_the_sizes_are_those_of_the_plan(request, size):
     assert settings["tier"] == size.database_tier
     assert (settings["availability_type"] == "REGIONAL") == size.database_is_regional
     assert settings["disk_size"] == size.disk_gib
-    connector = plan.one("google_vpc_access_connector")
-    assert (connector["machine_type"], connector["min_instances"]) == ("e2-micro", size.connector_machines)
     assert len(plan.all("google_compute_global_forwarding_rule")) == size.forwarding_rules
     assert len(plan.all("google_secret_manager_secret")) == size.secrets
     conditions = [c for policy in plan.all("google_monitoring_alert_policy").values() for c in policy["conditions"]]
     assert len(conditions) == size.alerts
 
 
-def test_a_busy_connector_has_grown_to_what_the_plan_allows(production):
-    assert production.one("google_vpc_access_connector")["max_instances"] == costs.BUSY_CONNECTOR_MACHINES
+def test_the_pipeline_is_paid_for_by_its_machine():
+    """Only e2-standard-2 has free minutes; the pipeline's machine has none (cloud.google.com/build/pricing)."""
+    build = yaml.safe_load((costs.ROOT / "cloudbuild.yaml").read_text())
+    machine = build["options"]["machineType"].lower().replace("_", "-")
+    price = costs.PRICES[f"pipeline's {machine}"]
+    assert (price.usd, "none of them free" in price.unit) == (0.016, True)
+    functions = manifest()
+    line = next(line for line in costs.lines(functions) if line.what == "builds: the pipeline")
+    assert line.staging == pytest.approx(0.016 * costs.RELEASES["staging"] * costs.PIPELINE_MINUTES)
+    assert "free minutes" not in costs.PAGE.read_text().replace("no free minutes", "")
+
+
+def test_every_price_says_where_and_when_it_was_read():
+    for name, price in costs.PRICES.items():
+        assert re.search(r"\b20\d\d$", price.source), name
+        assert "/" in price.page, name
 
 
 def test_the_load_balancer_has_as_many_rules_as_are_paid_for(production):

@@ -66,10 +66,14 @@ resource "google_cloudfunctions2_function" "this" {
     min_instance_count               = var.instances.least
     max_instance_count               = var.instances.most
     service_account_email            = google_service_account.family.email
-    vpc_connector                    = var.connector
-    vpc_connector_egress_settings    = "PRIVATE_RANGES_ONLY"
+    direct_vpc_egress                = "VPC_EGRESS_PRIVATE_RANGES_ONLY"
     ingress_settings                 = local.only_balanced ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
     environment_variables            = var.environment
+
+    direct_vpc_network_interface {
+      network    = var.network
+      subnetwork = var.subnetwork
+    }
 
     # A new revision gets what the traffic's configuration says, and no more: false leaves that as it is. Pinned to
     # revisions (`scripts.release pin`, and every release) it is nothing. The API answers true while the newest revision
@@ -121,8 +125,12 @@ resource "google_cloud_run_v2_service" "this" {
     }
 
     vpc_access {
-      connector = var.connector
-      egress    = "PRIVATE_RANGES_ONLY"
+      egress = "PRIVATE_RANGES_ONLY"
+
+      network_interfaces {
+        network    = var.network
+        subnetwork = var.subnetwork
+      }
     }
 
     containers {

@@ -88,8 +88,13 @@ variable "instances" {
   type        = object({ least = number, most = number })
 }
 
-variable "connector" {
-  description = "Id of the VPC connector."
+variable "network" {
+  description = "Name of the network through which it reaches the database."
+  type        = string
+}
+
+variable "subnetwork" {
+  description = "Name of the subnetwork in it that its addresses come from."
   type        = string
 }
 
