@@ -80,11 +80,11 @@ class Size:
 
 STAGING = Size(
     "staging", "db-g1-small", database_is_regional=False, disk_gib=10,
-    forwarding_rules=0, secrets=9, alerts=9,
+    forwarding_rules=0, secrets=9, alerts=27,
 )  # fmt: skip
 PRODUCTION = Size(
     "production", "db-custom-2-7680", database_is_regional=True, disk_gib=10,
-    forwarding_rules=1, secrets=9, alerts=9,
+    forwarding_rules=1, secrets=9, alerts=28,
 )  # fmt: skip
 
 # 100 000 users, and what they do. Assumptions: nobody has measured them.

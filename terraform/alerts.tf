@@ -101,7 +101,7 @@ resource "google_monitoring_alert_policy" "service_level" {
   for_each = local.alerts
 
   display_name = "LiftLog ${local.environment}: ${local.service_levels[each.key].title}"
-  combiner     = "OR"
+  combiner     = each.key == "health_percent" ? "AND" : "OR"
   severity     = each.value.severity
 
   # Only that nobody gets through wakes somebody up.
@@ -133,6 +133,28 @@ resource "google_monitoring_alert_policy" "service_level" {
           per_series_aligner   = denominator_aggregations.value.aligner
           cross_series_reducer = denominator_aggregations.value.reducer
           group_by_fields      = denominator_aggregations.value.group_by
+        }
+      }
+    }
+  }
+
+  # Health alone: one region of the check, a sixth of all, would be enough otherwise.
+  dynamic "conditions" {
+    for_each = each.key == "health_percent" ? [local.regions_fail] : []
+
+    content {
+      display_name = "More than one region fails"
+
+      condition_threshold {
+        filter          = conditions.value.filter
+        comparison      = conditions.value.comparison
+        threshold_value = conditions.value.threshold
+        duration        = "${conditions.value.duration}s"
+
+        aggregations {
+          alignment_period     = "${conditions.value.period}s"
+          per_series_aligner   = conditions.value.aligner
+          cross_series_reducer = conditions.value.reducer
         }
       }
     }

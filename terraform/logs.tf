@@ -138,12 +138,33 @@ resource "google_logging_metric" "cleanups" {
   depends_on = [google_project_service.this]
 }
 
+# Cloud SQL says in an audit log how each nightly backup ended
+# (https://cloud.google.com/sql/docs/postgres/backup-recovery/backing-up, "View audit logs").
+resource "google_logging_metric" "backups_failed" {
+  name        = "liftlog-${local.environment}/backups_failed"
+  description = "Nightly backups that did not succeed"
+  filter = join(" AND ", [
+    "resource.type=\"cloudsql_database\"",
+    "resource.labels.database_id=\"${var.project}:${google_sql_database_instance.main.name}\"",
+    "log_id(\"cloudaudit.googleapis.com/system_event\")",
+    "protoPayload.methodName=\"cloudsql.instances.automatedBackup\"",
+    "protoPayload.metadata.windowStatus=~\"FAILED\"",
+  ])
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+  }
+}
+
 # A policy or an objective on a metric that was made a moment ago is refused.
 resource "time_sleep" "metrics_known" {
   create_duration = "60s"
 
   triggers = {
     metrics = join(" ", [
+      google_logging_metric.backups_failed.name,
       google_logging_metric.cleanups.name,
       google_logging_metric.error_rate.name,
       google_logging_metric.latency.name,

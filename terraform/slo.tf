@@ -1,6 +1,12 @@
 # What "normal" of the service levels promises over four weeks.
 locals {
   slo_days = 28
+  goals = {
+    requests = (100 - local.service_levels["error_rate_percent"].normal) / 100
+    p95_ms   = 0.95
+    p99_ms   = 0.99
+    health   = local.service_levels["health_percent"].normal / 100
+  }
 }
 
 resource "google_monitoring_custom_service" "liftlog" {
@@ -14,7 +20,7 @@ resource "google_monitoring_slo" "requests" {
   service             = google_monitoring_custom_service.liftlog.service_id
   slo_id              = "requests"
   display_name        = "${100 - local.service_levels["error_rate_percent"].normal} % of requests are answered without an error of ours"
-  goal                = (100 - local.service_levels["error_rate_percent"].normal) / 100
+  goal                = local.goals.requests
   rolling_period_days = local.slo_days
 
   request_based_sli {
@@ -26,7 +32,7 @@ resource "google_monitoring_slo" "requests" {
 }
 
 resource "google_monitoring_slo" "latency" {
-  for_each = { p95_ms = 0.95, p99_ms = 0.99 }
+  for_each = { for metric in ["p95_ms", "p99_ms"] : metric => local.goals[metric] }
 
   service             = google_monitoring_custom_service.liftlog.service_id
   slo_id              = replace(each.key, "_ms", "")
@@ -52,7 +58,7 @@ resource "google_monitoring_slo" "health" {
   service             = google_monitoring_custom_service.liftlog.service_id
   slo_id              = "health"
   display_name        = "${local.service_levels["health_percent"].normal} % of the minutes the service answers"
-  goal                = local.service_levels["health_percent"].normal / 100
+  goal                = local.goals.health
   rolling_period_days = local.slo_days
 
   windows_based_sli {

@@ -9,11 +9,14 @@ import re
 import shlex
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote
 
 _SEVERITIES = ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"]
-_COMPARISON = re.compile(r"([\w./]+?)(>=|<=|!=|=|>|<|:)(.*)")
+_COMPARISON = re.compile(r"([\w./]+?)(=~|>=|<=|!=|=|>|<|:)(.*)")
+_LOG_ID = re.compile(r"log_id\((.*)\)")
 _OPERATORS = {
     ">=": operator.ge, "<=": operator.le, "!=": operator.ne, "=": operator.eq, ">": operator.gt, "<": operator.lt,
+    "=~": lambda found, wanted: re.search(wanted, found) is not None,
     ":": lambda found, wanted: str(wanted) in str(found),
 }  # fmt: skip
 _LIFTED = {"severity": "severity", "time": "timestamp", "httpRequest": "httpRequest"}
@@ -35,6 +38,9 @@ def select(query: str, entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]
 
 
 def _holds(comparison: str, entry: dict[str, Any]) -> bool:
+    log = _LOG_ID.fullmatch(comparison)
+    if log is not None:
+        return unquote(entry["logName"]).endswith(f"/logs/{log[1]}")
     match = _COMPARISON.fullmatch(comparison)
     assert match is not None, comparison
     path, compare, wanted = match.groups()

@@ -17,6 +17,14 @@ provider "google" {
   default_labels = { app = "liftlog" }
 }
 
+# A billing account is no project's: its API wants to know in whose name it is asked.
+provider "google" {
+  alias                 = "billing"
+  project               = var.project
+  billing_project       = var.project
+  user_project_override = true
+}
+
 variable "project" {
   description = "Id of the Google Cloud project."
   type        = string
@@ -39,8 +47,36 @@ variable "github_repository" {
   }
 }
 
+variable "log_retention_days" {
+  description = "How long log lines are kept, in days. They hold no path, token or id; audit logs of who changed what are kept 400 days in any case."
+  type        = number
+  default     = 90
+
+  validation {
+    condition     = var.log_retention_days >= 30 && var.log_retention_days <= 3650
+    error_message = "30 days, which are free, to ten years."
+  }
+}
+
+variable "billing_account" {
+  description = "Id of the billing account, like 012345-ABCDEF-678901, for a budget of this project; whoever applies this must be its Billing Account Costs Manager. Left out there is no budget."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.billing_account == null || can(regex("^[0-9A-F]{6}(-[0-9A-F]{6}){2}$", var.billing_account))
+    error_message = "An id like 012345-ABCDEF-678901 (gcloud billing accounts list)."
+  }
+}
+
+variable "budget_usd" {
+  description = "What a month may cost, in whole US dollars (docs/costs.md). The billing account's users get a mail at 50, 90 and 100 %, and when it is foreseen."
+  type        = number
+  default     = 400
+}
+
 resource "google_project_service" "this" {
-  for_each = toset(["cloudresourcemanager.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com", "sts.googleapis.com"])
+  for_each = toset(["billingbudgets.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com", "logging.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com", "sts.googleapis.com"])
 
   service            = each.value
   disable_on_destroy = false
@@ -142,6 +178,68 @@ resource "google_service_account_iam_member" "github_deploys" {
   service_account_id = google_service_account.deployer.name
   role               = "roles/iam.workloadIdentityUser"
   member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.github[0].name}/attribute.repository/${var.github_repository}"
+}
+
+# Who read what: secrets, the state, the database's instance, and tokens that were made for somebody else's account. (Who
+# changed what is always logged.) Once per project, since a service has one such setting.
+resource "google_project_iam_audit_config" "reads" {
+  for_each = toset(["secretmanager.googleapis.com", "cloudsql.googleapis.com", "iam.googleapis.com", "storage.googleapis.com"])
+
+  project = var.project
+  service = each.value
+
+  dynamic "audit_log_config" {
+    for_each = toset(["ADMIN_READ", "DATA_READ", "DATA_WRITE"])
+
+    content {
+      log_type = audit_log_config.value
+    }
+  }
+}
+
+resource "google_logging_project_bucket_config" "default" {
+  project        = var.project
+  location       = "global"
+  bucket_id      = "_Default"
+  retention_days = var.log_retention_days
+
+  depends_on = [google_project_service.this]
+}
+
+data "google_project" "this" {
+  count = var.billing_account == null ? 0 : 1
+
+  depends_on = [google_project_service.this]
+}
+
+# Playbook: docs/playbooks/budget.md
+resource "google_billing_budget" "month" {
+  count    = var.billing_account == null ? 0 : 1
+  provider = google.billing
+
+  billing_account = var.billing_account
+  display_name    = "LiftLog ${var.project}"
+
+  budget_filter {
+    projects        = ["projects/${data.google_project.this[0].number}"]
+    calendar_period = "MONTH"
+  }
+
+  amount {
+    specified_amount {
+      currency_code = "USD"
+      units         = tostring(var.budget_usd)
+    }
+  }
+
+  dynamic "threshold_rules" {
+    for_each = { half = [0.5, "CURRENT_SPEND"], most = [0.9, "CURRENT_SPEND"], all = [1, "CURRENT_SPEND"], foreseen = [1, "FORECASTED_SPEND"] }
+
+    content {
+      threshold_percent = threshold_rules.value[0]
+      spend_basis       = threshold_rules.value[1]
+    }
+  }
 }
 
 output "state_bucket" {
