@@ -76,7 +76,7 @@ variable "budget_usd" {
 }
 
 resource "google_project_service" "this" {
-  for_each = toset(["billingbudgets.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com", "logging.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com", "sts.googleapis.com"])
+  for_each = toset(["billingbudgets.googleapis.com", "binaryauthorization.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com", "logging.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com", "sts.googleapis.com"])
 
   service            = each.value
   disable_on_destroy = false
@@ -178,6 +178,32 @@ resource "google_service_account_iam_member" "github_deploys" {
   service_account_id = google_service_account.deployer.name
   role               = "roles/iam.workloadIdentityUser"
   member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.github[0].name}/attribute.repository/${var.github_repository}"
+}
+
+# What may run as a service of this project: images of our two repositories, which nobody but the build accounts can write into,
+# and the one that a service begins with. (Functions' images must be allowed by their repository:
+# https://cloud.google.com/run/docs/securing/binary-authorization.)
+resource "google_binary_authorization_policy" "ours" {
+  description = "Only what LiftLog's build accounts have built"
+
+  dynamic "admission_whitelist_patterns" {
+    for_each = [
+      "${var.region}-docker.pkg.dev/${var.project}/liftlog-staging/**",
+      "${var.region}-docker.pkg.dev/${var.project}/liftlog-production/**",
+      "us-docker.pkg.dev/cloudrun/container/hello",
+    ]
+
+    content {
+      name_pattern = admission_whitelist_patterns.value
+    }
+  }
+
+  default_admission_rule {
+    evaluation_mode  = "ALWAYS_DENY"
+    enforcement_mode = "ENFORCED_BLOCK_AND_AUDIT_LOG"
+  }
+
+  depends_on = [google_project_service.this]
 }
 
 # Who read what: secrets, the state, the database's instance, and tokens that were made for somebody else's account. (Who

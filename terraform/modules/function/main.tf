@@ -69,6 +69,7 @@ resource "google_cloudfunctions2_function" "this" {
     direct_vpc_egress                = "VPC_EGRESS_PRIVATE_RANGES_ONLY"
     ingress_settings                 = local.only_balanced ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
     environment_variables            = var.environment
+    binary_authorization_policy      = "default" # of the project: terraform/bootstrap
 
     direct_vpc_network_interface {
       network    = var.network
@@ -103,6 +104,10 @@ resource "google_cloud_run_v2_service" "this" {
   # refuse (https://cloud.google.com/run/docs/authenticating/public). A function has no such argument, since its API has
   # none (terraform-provider-google #23360): there scripts/deploy.sh says it to the function's service.
   invoker_iam_disabled = var.access == "public"
+
+  binary_authorization {
+    use_default = true # the project's policy: terraform/bootstrap
+  }
 
   build_config {
     source_location          = "gs://${var.source_bucket}/${var.source_object}"
