@@ -44,6 +44,12 @@ def test_two_releases_in_a_row_have_addresses_for_all_instances(production):
     assert f"production takes {wanted} " in (ROOT / "docs" / "infrastructure.md").read_text()
 
 
+def test_the_connector_of_earlier_versions_may_stay_beside_it(production):
+    """Ranges of one network may not overlap, and revisions that serve until the next release use the connector's."""
+    network = ipaddress.ip_network(production.one("google_compute_subnetwork")["ip_cidr_range"])
+    assert not network.overlaps(ipaddress.ip_network("10.8.0.0/28"))
+
+
 def test_the_database_is_not_in_the_functions_subnetwork(production):
     """Its range is chosen by Google in the network, and may not overlap."""
     peering = production.all("google_compute_global_address")["google_compute_global_address.database"]

@@ -1,11 +1,12 @@
 """What Terraform does to an environment that stands already: the first apply, the next plan, a change, the end."""
 
+import json
 import re
 
 import functions_framework
 import pytest
 
-from tests.terraform.planning import DOMAIN, ROOT, Terraform
+from tests.terraform.planning import DOMAIN, PROJECT, ROOT, Terraform
 from tests.terraform.standing import Standing
 
 PINNED = ("OFFLINE_TRAFFIC_SPLIT", "*")  # for providers without a cloud: a script has split every function's traffic
@@ -71,6 +72,31 @@ def test_before_the_pin_false_is_sent_and_seen_in_the_plan(stands):
     for change in changes.values():
         assert change["before"]["service_config"][0]["all_traffic_on_latest_revision"] is True
         assert change["after"]["service_config"][0]["all_traffic_on_latest_revision"] is False
+
+
+def test_what_earlier_versions_made_is_forgotten_and_not_destroyed(stands, monkeypatch):
+    """Revisions that serve until the next release reach the database by the connector, and are open by the grant."""
+    monkeypatch.setenv(*PINNED)
+    earlier = stands.fork()
+    state = json.loads(earlier.state.read_text())
+    provider = 'provider["registry.terraform.io/hashicorp/google"]'
+    connector = {"name": "liftlog-stg", "region": "us-central1", "project": PROJECT, "ip_cidr_range": "10.8.0.0/28"}
+    grant = {"name": "liftlog-x", "location": "us-central1", "role": "roles/run.invoker", "member": "allUsers"}
+    for kind, name, attributes in (
+        ("google_vpc_access_connector", "main", connector),
+        ("google_cloud_run_v2_service_iam_member", "anybody", grant | {"project": PROJECT}),
+    ):
+        instance: dict[str, object] = {"schema_version": 0, "attributes": attributes | {"id": f"{kind}-id"}}
+        entry = {"mode": "managed", "type": kind, "name": name, "provider": provider, "instances": [instance]}
+        if name == "anybody":
+            entry |= {"module": 'module.function["health"]'}
+            instance |= {"index_key": 0}
+        state["resources"].append(entry)
+    earlier.state.write_text(json.dumps(state))
+    assert {address: change["actions"] for address, change in earlier.changes().items()} == {
+        "google_vpc_access_connector.main": ["forget"],
+        'module.function["health"].google_cloud_run_v2_service_iam_member.anybody[0]': ["forget"],
+    }
 
 
 def test_a_function_that_was_never_released_answers_503_to_everything():
