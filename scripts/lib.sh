@@ -115,6 +115,25 @@ add_version() {
   printf '%s' "${name##*/}"
 }
 
+# Gives the database's user the password that Secret Manager holds, where there is one: a restored backup has brought its own
+# back. No process list shows it.
+set_database_password() {
+  local secret=database-password-$1 password
+  if ! gcloud secrets describe "$secret" --project="$(project)" --format='value(name)' >/dev/null 2>&1; then
+    say "   there is no $secret: functions log in by IAM"
+    return
+  fi
+  say "  \$ gcloud sql users set-password liftlog_backend --instance=$(instance "$1") --password=…"
+  if "$dry_run"; then
+    return
+  fi
+  password=$(gcloud secrets versions access latest --secret="$secret" --project="$(project)") ||
+    die "the newest version of $secret cannot be read"
+  printf '%s' "$password" | python3 -c 'import json, sys; print(json.dumps({"--password": sys.stdin.read()}))' |
+    gcloud sql users set-password liftlog_backend --instance="$(instance "$1")" --project="$(project)" --quiet \
+      --flags-file=/dev/stdin
+}
+
 instance() {
   printf 'liftlog-user-data-%s' "$1"
 }

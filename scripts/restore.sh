@@ -7,7 +7,7 @@
 #
 #   1  back up what there is now
 #   2  close: all public functions answer 503, by revisions with MAINTENANCE=true; the hourly cleanup pauses
-#   3  restore
+#   3  restore, and give the database's user the password of Secret Manager: the backup brings its own back
 #   4  migrate the schema to this release's
 #   5  verify: the operators' gateway finds the database ready, and a person says that the data is right
 #   6  open: all traffic back to where it was, the cleanup resumes
@@ -84,6 +84,7 @@ change gcloud scheduler jobs pause "liftlog-cleanup-$environment" "${job[@]}"
 
 say "3  restoring backup $id"
 change gcloud sql backups restore "$id" --restore-instance="$instance" --project="$(project)" --quiet
+set_database_password "$environment"
 
 say "4  migrating"
 change gcloud functions call "liftlog-migrate-$environment" --gen2 --project="$(project)" --region="$(region)" \

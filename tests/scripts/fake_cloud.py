@@ -538,6 +538,7 @@ class FakeProject(FakeRelease):
         self.versions: dict[str, list[tuple[bytes, str]]] = {secret: [] for secret in secrets}
         self.readers: dict[str, list[str]] = {}  # accounts by secret
         self.database = "RUNNABLE"
+        self.passwords: dict[str, str] = {}  # of the database's users
         self.backups: list[dict[str, Any]] = []
         self.job = "ENABLED"
         self.log: list[dict[str, Any]] = []
@@ -574,6 +575,8 @@ class FakeProject(FakeRelease):
             rf"GET {instance}/backupRuns": lambda *_: (200, {"items": self.backups[::-1]}),
             rf"GET {instance}/backupRuns/(\d+)": self._get_backup,
             rf"POST {instance}/backupRuns": self._make_backup,
+            rf"PUT {instance}/users": self._set_password,
+            rf"GET {instance}/users/([\w-]+)": lambda match, *_: (200, {"name": match[2], "instance": match[1]}),
             rf"POST {instance}/restoreBackup": lambda *_: (200, self._sql_operation("RESTORE_VOLUME")),
             rf"GET sql/sql/v1beta4/projects/{PROJECT}/operations/(\w+)": lambda match, *_: (
                 200, self._sql_operation(match[1])
@@ -584,6 +587,10 @@ class FakeProject(FakeRelease):
                 200, {"services": [{"config": {"name": api}, "state": "ENABLED"} for api in self.apis]}
             ),
         }  # fmt: skip
+
+    def _set_password(self, _match: re.Match[str], body: Any, query: dict[str, str]) -> Answer:
+        self.passwords[query["name"]] = body["password"]
+        return 200, self._sql_operation("UPDATE_USER")
 
     def _sql_operation(self, kind: str) -> dict[str, Any]:
         return {

@@ -72,6 +72,9 @@ class StandIn(FakeProject):
             ("sql", "backups", "describe"): self._describe_backup,
             ("sql", "backups", "list"): lambda *_: f"{self.backups[-1]['id']}  SUCCESSFUL\n",
             ("sql", "backups", "restore"): self._restore,
+            ("sql", "users", "set-password"): self._set_user_password,
+            ("secrets", "describe"): self._describe_secret,
+            ("secrets", "versions", "access"): lambda _words, options: self.versions[options["secret"]][-1][0].decode(),
             ("scheduler", "jobs", "pause"): lambda *_: self._set_job("PAUSED"),
             ("scheduler", "jobs", "resume"): lambda *_: self._set_job("ENABLED"),
             ("run", "deploy"): self._deploy_image,
@@ -150,6 +153,16 @@ class StandIn(FakeProject):
         self.closed_when_restored = [
             name for name in self.services if any("maintenance" in r for r in self.traffic(name))
         ]
+        return ""
+
+    def _describe_secret(self, words: list[str], _options: dict[str, str]) -> str:
+        if words[0] not in self.versions:
+            raise Refused(f"NOT_FOUND: Secret [{words[0]}] not found")
+        return f"{words[0]}\n"
+
+    def _set_user_password(self, words: list[str], options: dict[str, str]) -> str:
+        assert set(options) == {"instance", "flags-file"}, options  # no argument shows the password
+        self.passwords[words[0]] = "(in a file of the caller's)"
         return ""
 
     def _set_job(self, state: str) -> str:
