@@ -54,6 +54,9 @@ def _deployments() -> list[str]:
     return [*found, "topology"]
 
 
+STANDING = ("terraform/test_standing.py", "terraform/test_secrets_in_time.py")  # with a configuration of their own
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="only what is quick, and every route at the gateway alone")
 
@@ -80,7 +83,8 @@ class WholeFiles(LoadScopeScheduling):  # type: ignore[misc] # xdist has no type
 def _share(nodeid: str) -> str:
     """Return what one worker runs together."""
     file, _, test = nodeid.removeprefix("tests/").partition("::")
-    needs_plan = file.startswith(("terraform/", "rehearsal/")) or "topology" in test.partition("[")[2]
+    plans = file.startswith(("terraform/", "rehearsal/")) and file not in STANDING
+    needs_plan = plans or "topology" in test.partition("[")[2]
     return "topology" if needs_plan else file
 
 

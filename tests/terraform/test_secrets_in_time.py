@@ -92,8 +92,14 @@ def test_a_version_that_was_disabled_stays_disabled(whole, monkeypatch):
     assert rotated.changes() == {}
 
 
+def test_nothing_in_the_database_is_dropped_before_it(production):
+    """PostgreSQL drops no user that owns tables, and no database that somebody is connected to."""
+    kept = [production.one("google_sql_user"), *production.all("google_sql_database").values()]
+    assert [one["deletion_policy"] for one in kept] == ["ABANDON"] * 3
+
+
 def test_staging_can_be_removed(whole):
-    """A user that owns tables cannot be dropped beside them: both go with the instance."""
+    """All of it, in an order that the services take."""
     leaving = whole.fork()
     leaving.destroy()
     assert leaving.resources() == set()
