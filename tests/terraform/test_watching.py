@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from statistics import mean
 
 import pytest
@@ -154,7 +155,9 @@ def test_a_quota_of_the_project_is_told_of_before_it_is_used_up(production):
 # Once per project: terraform/bootstrap
 
 
+@cache
 def bootstrap(terraform, *variables):
+    """Plan terraform/bootstrap, once for the same variables."""
     assert terraform.run("init", "-backend=false", "-input=false", folder="bootstrap").returncode == 0
     given = [f"-var={name}" for name in (f"project={PROJECT}", *variables)]
     planned = terraform.run("plan", "-input=false", "-out=watching.plan", *given, folder="bootstrap")
