@@ -78,11 +78,22 @@ class RateLimited(ServiceError):
 
 
 class ModelUnavailable(ServiceError):
-    """The language model could not be asked, or did not answer with what it was asked for."""
+    """The language model could not be asked, or did not answer with what it was asked for.
+
+    `is_of_model`: it counts as a failure of the model.
+    """
+
+    def __init__(self, message: str = "", *, is_of_model: bool = True) -> None:
+        super().__init__(message)
+        self.is_of_model = is_of_model
 
 
 class ModelRefused(ServiceError):
     """The language model declines this request; another one may be answered."""
+
+
+class ContextFull(ServiceError):
+    """The conversation is longer than the language model can read; a shorter one may be answered."""
 
 
 class DatabaseUnavailable(ServiceError):

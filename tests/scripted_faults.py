@@ -68,6 +68,16 @@ class Stall:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Silence for a while. As first step: before any header."""
+
+    seconds: float
+
+    def play(self, answer: ScriptedAnswer) -> None:
+        answer.wait(self.seconds)
+
+
+@dataclass(frozen=True)
 class Disconnect:
     """The connection breaks in the middle of the answer; as first step, before any header."""
 
@@ -87,9 +97,10 @@ class Raw:
 
 @dataclass(frozen=True)
 class Whole:
-    """An answer in one piece, from an endpoint that does not stream."""
+    """An answer in one piece, from an endpoint that does not stream, or an error with a body of its own."""
 
     content: bytes
+    status: int = 200
 
     def play(self, answer: ScriptedAnswer) -> None:
-        answer.whole(200, self.content, {})
+        answer.whole(self.status, self.content, {})

@@ -45,7 +45,7 @@ SHIPPED = [
     ("shared.ai.streams", "WHOLE_ANSWER_SECONDS", 300, "planner", "5 minutes in all"),
     ("shared.ai.streams", "SILENCES_IN_ANSWER", 3, "planner", "three times `OPENAI_TIMEOUT_SECONDS`"),
     ("shared.ai.repairs", "MOST_REPEATED_CHARACTERS", 20_000, "planner", "up to 20 000 characters of it"),
-    ("shared.ai.chunks", "MAX_OUTPUT_TOKENS", 16_000, "planner", "cut at 16 000 tokens"),
+    ("shared.ai.dialects", "MAX_OUTPUT_TOKENS", 16_000, "planner", "cut at 16 000 tokens"),
     ("shared.ai.endpoint", "RETRY_COUNT", 2, "planner", "A request is repeated up to twice"),
     ("shared.ai.endpoint", "LONGEST_RETRY_SECONDS", 5, "planner", "without asking for more than 5 s of patience"),
     ("shared.data.chats", "STALE_SECONDS", 3600, "operations", "chats nobody has polled for an hour"),

@@ -11,7 +11,7 @@ from shared.ai import repairs
 from shared.ai.questions import Question
 from shared.ai.streams import CallPart, End, Piece, Refusal, Words
 
-REFUSED = "Sorry, I can't answer that. Please put it differently, or restart the chat if it has become very long."
+REFUSED = "Sorry, I can't answer that. Please put it differently."
 EMPTY = "Sorry, I have no answer to that. Please try again."
 BROKEN_PLAN = "Sorry, something went wrong while I wrote the plan. Please ask for it again."
 LONG_PLAN = "Sorry, that plan became too long to finish. Please ask for a shorter one, or for a part of it."

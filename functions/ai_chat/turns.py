@@ -17,7 +17,7 @@ from functions.ai_chat.answers import REFUSED, FinalAnswer, IncomingAnswer
 from functions.ai_chat.histories import History
 from shared.ai import Question, model, repairs
 from shared.ai.streams import Stream
-from shared.errors import InvalidSetting, ModelRefused, ModelUnavailable
+from shared.errors import ContextFull, InvalidSetting, ModelRefused, ModelUnavailable
 
 Emit = Callable[[dict[str, Any]], None]  # sends one argument of ReceiveMessage; ConnectionError if the client is gone
 
@@ -30,6 +30,7 @@ DEFAULT_LOCALE = "en-AU"
 PROMPTS = Path(__file__).parent / "prompts"
 
 UNAVAILABLE = "Sorry, the planner cannot be reached right now. Please try again in a minute."
+CONTEXT_FULL = "Sorry, this chat has become too long for me. Please restart the chat, and tell me again what matters."
 NOT_SET_UP = "Sorry, the planner is not set up on this server."
 
 _LOCALE = re.compile(r"[a-zA-Z]{2}-[a-zA-Z]{2}")
@@ -95,6 +96,8 @@ def _outcome(question: Question, turn: IncomingAnswer, outbox: "Outbox", cancell
         return FinalAnswer(turn.with_note(UNAVAILABLE))
     except ModelRefused:
         return FinalAnswer(turn.with_note(REFUSED))
+    except ContextFull:
+        return FinalAnswer(turn.with_note(CONTEXT_FULL))
     outcome = turn.outcome()
     return _repaired(outcome, question, turn, stream.last_moment, cancelled) if outcome.fault else outcome
 
@@ -107,7 +110,7 @@ def _repaired(
     try:
         with model().ask(turn.question_again(question, outcome.fault), last_moment=last_moment) as stream:
             _follow(stream, second, cancelled)
-    except (InvalidSetting, ModelUnavailable, ModelRefused):
+    except (InvalidSetting, ModelUnavailable, ModelRefused, ContextFull):
         repairs.count(was_of_use=False)
         return outcome
     again = second.outcome()

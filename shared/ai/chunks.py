@@ -9,20 +9,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from shared.ai.dialects import MAX_OUTPUT_TOKENS
 from shared.ai.streams import CallPart, End, Piece, Refusal, Words
-from shared.errors import ModelRefused, ModelUnavailable
+from shared.errors import ModelUnavailable
 
-MAX_OUTPUT_TOKENS = 16_000
 MAX_OUTPUT_CHARACTERS = 16 * MAX_OUTPUT_TOKENS  # for endpoints that do not keep to the number of tokens
-REFUSALS = frozenset({400, 413, 422})  # of this question: another one may be answered
-REFUSAL_WORDS = frozenset({"context_length_exceeded", "exceed_context_size_error", "content_filter"})  # whatever status
 _DONE = "[DONE]"
 
 Json = dict[str, Any]
 
 
+class ErrorEvent(Exception):
+    """An error came in place of a chunk. `error` is what it says: an object, or a text."""
+
+    def __init__(self, error: Any) -> None:
+        super().__init__("an error in place of a chunk")
+        self.error = error
+
+
 def pieces(texts: Iterator[str]) -> Iterator[Piece]:
-    """Yield the pieces that chunks hold, up to their end. Raises ModelUnavailable, ModelRefused."""
+    """Yield the pieces that chunks hold, up to their end; "" is a sign of life. Raises ErrorEvent, ModelUnavailable."""
     delta_reader = _DeltaReader()
     length = 0
     ended = False
@@ -50,20 +56,18 @@ def pieces(texts: Iterator[str]) -> Iterator[Piece]:
 
 
 def _object(text: str) -> Json:
-    """Return the object that an event holds, {} if it holds none.
+    """Return the object that an event holds, {} if it holds none. Raises ErrorEvent.
 
-    Raises ModelUnavailable if it is an error, ModelRefused if it is one of the question.
+    Newer servers wrap an error, as OpenAI does; older vLLM sends it as an `object` of its own.
     """
     try:
-        value = _dict(json.loads(text))
+        value = _dict(json.loads(text)) if text else {}
     except (ValueError, RecursionError):
         return {}
-    error = value.get("error")
-    if error:
-        code, kind = (str(_dict(error).get(name)) for name in ("code", "type"))
-        if code in map(str, REFUSALS) or not REFUSAL_WORDS.isdisjoint({code, kind}):
-            raise ModelRefused("an error of the question in place of a chunk")
-        raise ModelUnavailable("an error in place of a chunk")
+    if value.get("error"):
+        raise ErrorEvent(value["error"])
+    if value.get("object") == "error":
+        raise ErrorEvent(value)
     return value
 
 

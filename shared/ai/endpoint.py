@@ -1,9 +1,12 @@
 """Any endpoint that speaks OpenAI's chat completions. The only module that knows the openai package, imported lazily.
 
-Question → request, repeated only as long as nothing of its answer was seen → `chunks` → pieces of the answer
+Question → request in the endpoint's dialect, repeated only as long as nothing of its answer was seen → `chunks` →
+pieces of the answer. What the endpoint refuses to take is remembered for the process.
 """
 
+import logging
 import random
+import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import partial
@@ -11,11 +14,14 @@ from typing import Any
 
 import httpx2
 import openai
+from openai._streaming import ServerSentEvent, SSEDecoder
 
-from shared.ai import chunks
+from shared.ai import chunks, faults
+from shared.ai.dialects import Dialect
+from shared.ai.faults import Fault
 from shared.ai.questions import Question
-from shared.ai.streams import Line, Piece
-from shared.errors import ModelRefused, ModelUnavailable, ServiceError
+from shared.ai.streams import End, Line, Piece, Words
+from shared.errors import ModelUnavailable
 from shared.settings.planner import ModelSettings
 from shared.settings.secrets import secret
 
@@ -23,14 +29,34 @@ CONNECT_SECONDS = 5.0
 RETRY_COUNT = 2
 FIRST_RETRY_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 5.0  # an endpoint that asks for a longer pause is not asked again
-RETRIED_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504})
 _NO_KEY = "none"  # the package wants one; model servers of one's own do not
 _jitter = random.SystemRandom()
 _line_of_thread: ContextVar[Line] = ContextVar("line_of_thread")
 
+_SIGN_OF_LIFE = Words("")
+log = logging.getLogger(__name__)
+
+
+class _Decoder(SSEDecoder):
+    """Tells of comments, too, which the package's own drops: endpoints send them so that nobody hangs up."""
+
+    def decode(self, line: str) -> ServerSentEvent | None:
+        if line.startswith(":"):
+            return ServerSentEvent(data="")
+        if line.startswith("error:"):  # older llama.cpp, in place of `data:`
+            return ServerSentEvent(data=f'{{"error": {line.removeprefix("error:")}}}')
+        return super().decode(line)
+
+
+class _Client(openai.OpenAI):
+    """The package's client with another reading of events."""
+
+    def _make_sse_decoder(self) -> SSEDecoder:
+        return _Decoder()
+
 
 class _Texts(openai.Stream[Any]):
-    """The data of each event, as text; of an endpoint that does not stream, its whole answer at once.
+    """The data of each event, as text, "" for a comment; of an endpoint that does not stream, its answer at once.
 
     The package's own reading would end with the first event that is no chunk, and tells nobody of the last one.
     """
@@ -49,46 +75,98 @@ class Endpoint:
     def __init__(self, settings: ModelSettings) -> None:
         self._model = settings.model
         timeout = openai.Timeout(settings.timeout_seconds, connect=CONNECT_SECONDS)
-        self._client = openai.OpenAI(
+        self._client = _Client(
             api_key=lambda: secret("OPENAI_API_KEY") or _NO_KEY,
             base_url=settings.base_url,
             timeout=timeout,
             max_retries=0,
             http_client=_http_client(timeout),
         )
+        self._dialect = Dialect()
+        self._learning = threading.Lock()
 
     def answer(self, question: Question, line: Line) -> Iterator[Piece]:
-        """Yield the pieces of the answer. Raises ModelUnavailable, ModelRefused."""
+        """Yield the pieces of the answer. Raises ModelUnavailable, ModelRefused, ContextFull."""
         _line_of_thread.set(line)
-        try:
-            with self._request(question, line) as texts:
-                yield from chunks.pieces(iter(texts))
-        except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:  # the latter: not even text
-            raise _fault(error) from None  # the package's errors hold what was said
-
-    def _request(self, question: Question, line: Line) -> "_Texts":
-        """Return the answer's chunks once the endpoint has begun to answer."""
-        options: dict[str, Any] = {
-            "model": self._model,
-            "messages": question.messages,
-            "max_completion_tokens": chunks.MAX_OUTPUT_TOKENS,
-            "stream": True,
-        }
-        if question.tools:
-            options["tools"] = question.tools
-        if question.response_format is not None:
-            options["response_format"] = question.response_format
         retries = 0
         while True:
+            dialect = self._dialect
             try:
-                return self._client.post(
-                    "/chat/completions", cast_to=object, body=options, stream=True, stream_cls=_Texts
-                )
-            except openai.APIError as error:
-                pause = _pause_before_retry(error, retries)
+                yield from self._attempt(question, dialect)
+            except _Failure as failure:
+                if failure.fault.said:
+                    yield Words(failure.fault.said)
+                    yield End("stop")
+                    return
+                if self._learn(dialect, failure):
+                    continue
+                pause = failure.pause_before_retry(retries)
                 if pause is None or not line.rest(pause):
-                    raise
+                    raise failure.fault.error() from None  # the package's errors hold what was said
                 retries += 1
+            else:
+                return
+
+    def _attempt(self, question: Question, dialect: Dialect) -> Iterator[Piece]:
+        """Yield the pieces of one answer. Raises _Failure, ModelUnavailable."""
+        began = False
+        try:
+            with self._request(question, dialect) as texts:
+                for piece in chunks.pieces(iter(texts)):
+                    began = began or piece != _SIGN_OF_LIFE
+                    yield piece
+        except chunks.ErrorEvent as event:
+            fault = faults.of_event(event.error)
+            raise _Failure(fault, before_answer=not began, may_repeat=fault.may_pass) from None
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:  # the latter: not even text
+            raise ModelUnavailable(type(error).__name__) from None
+
+    def _request(self, question: Question, dialect: Dialect) -> "_Texts":
+        """Return the answer's chunks once the endpoint has begun to answer. Raises _Failure."""
+        body = {"model": self._model} | dialect.request(question)
+        try:
+            return self._client.post("/chat/completions", cast_to=object, body=body, stream=True, stream_cls=_Texts)
+        except openai.APIStatusError as error:
+            fault = faults.of_response(error.status_code, error.response.text)
+            wanted = error.response.headers.get("Retry-After", "")
+            wanted_seconds = float(wanted) if wanted.isdecimal() else 0.0
+            raise _Failure(fault, wanted_seconds, may_repeat=fault.may_pass) from None
+        except openai.APIConnectionError as error:
+            # an endpoint that was reached and stays silent may be at work: asking again would double it
+            is_silent = isinstance(error.__cause__, httpx2.ReadTimeout)
+            raise _Failure(Fault(0, type(error).__name__), may_repeat=not is_silent) from None
+
+    def _learn(self, dialect: Dialect, failure: "_Failure") -> bool:
+        """Tell whether the endpoint refused only a part of what it was sent. From now on it gets less."""
+        less = dialect.less(failure.fault) if failure.before_answer else None
+        if less is None:
+            return False
+        with self._learning:
+            if self._dialect == dialect:
+                self._dialect = less
+                event = {"left_out": less.what_is_left_out(), "status": failure.fault.status}
+                log.warning("endpoint takes less", extra=event)
+        return True
+
+
+class _Failure(Exception):
+    """A question was not answered. `wanted_seconds`: the pause that the endpoint asks for."""
+
+    def __init__(
+        self, fault: Fault, wanted_seconds: float = 0.0, *, may_repeat: bool, before_answer: bool = True
+    ) -> None:
+        super().__init__()
+        self.fault = fault
+        self.before_answer = before_answer
+        self._may_repeat = may_repeat
+        self._wanted_seconds = wanted_seconds
+
+    def pause_before_retry(self, retries: int) -> float | None:
+        """Return how many seconds to wait before the request is sent again, or None if it must not be."""
+        if retries == RETRY_COUNT or not self.before_answer or not self._may_repeat:
+            return None
+        pause = max(FIRST_RETRY_SECONDS * 2**retries * _jitter.uniform(0.5, 1.5), self._wanted_seconds)
+        return pause if pause <= LONGEST_RETRY_SECONDS else None
 
 
 def _http_client(timeout: openai.Timeout) -> httpx2.Client:
@@ -113,36 +191,3 @@ def _trace(request: httpx2.Request) -> None:
 def _connected(line: Line, event: str, details: dict[str, Any]) -> None:
     if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
         line.carry_over(details["return_value"].get_extra_info("socket"))
-
-
-def _pause_before_retry(error: openai.APIError, retries: int) -> float | None:
-    """Return how many seconds to wait before the request is sent again, or None if it must not be."""
-    if retries == RETRY_COUNT:
-        return None
-    pause = FIRST_RETRY_SECONDS * 2**retries * _jitter.uniform(0.5, 1.5)
-    if isinstance(error, openai.APIStatusError):
-        if (
-            error.status_code not in RETRIED_STATUSES
-            or error.code == "insufficient_quota"
-            or _names_the_question(error)
-        ):
-            return None
-        wanted = error.response.headers.get("Retry-After", "")
-        pause = max(pause, float(wanted)) if wanted.isdecimal() else pause
-        return pause if pause <= LONGEST_RETRY_SECONDS else None
-    # an endpoint that was reached and stays silent may be at work: asking again would double it
-    return None if isinstance(error.__cause__, httpx2.ReadTimeout) else pause
-
-
-def _names_the_question(error: Exception) -> bool:
-    """Tell whether the question is at fault, whatever the status: llama.cpp had 500 for a context that is too long."""
-    words = {str(getattr(error, name, None)) for name in ("code", "type")}
-    return not chunks.REFUSAL_WORDS.isdisjoint(words)
-
-
-def _fault(error: Exception) -> ServiceError:
-    """Return an error of ours, without anything of what was said."""
-    status = getattr(error, "status_code", None)
-    if status in chunks.REFUSALS or _names_the_question(error):
-        return ModelRefused(f"status {status}")
-    return ModelUnavailable(type(error).__name__ if status is None else f"status {status}")

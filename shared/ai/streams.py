@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from shared.ai.breaker import Breaker, Permit
-from shared.errors import ModelRefused, ModelUnavailable
+from shared.errors import ContextFull, ModelRefused, ModelUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +87,13 @@ class Line:
         return not self._cut.wait(seconds)
 
 
+def _is_of_model(error: BaseException) -> bool:
+    """Tell whether an error counts as a failure of the model."""
+    return (
+        error.is_of_model if isinstance(error, ModelUnavailable) else not isinstance(error, ModelRefused | ContextFull)
+    )
+
+
 def _shut_down(connection: socket.socket) -> None:
     with suppress(OSError):  # closed already, or not connected any more
         # not SSLSocket's own, which would drop the TLS state that the reader is using
@@ -125,7 +132,7 @@ class Stream:
     def next(self, patience_seconds: float) -> Piece | None:
         """Return the next piece, or None if none has come for that long. After End nothing comes.
 
-        Raises ModelUnavailable if the answer fails or is too slow, ModelRefused.
+        Raises ModelUnavailable if the answer fails or is too slow, ModelRefused, ContextFull.
         """
         now = time.monotonic()
         try:
@@ -168,8 +175,7 @@ class Stream:
                     self._settle(self._breaker.succeeded)
                 self._pieces.put(piece)  # what comes after End is read, so that the connection ends in order
         except BaseException as error:  # the thread's edge: whatever it is, the one who waits gets it
-            refused = isinstance(error, ModelRefused)
-            if self._settle(self._breaker.succeeded if refused else self._breaker.failed):
+            if self._settle(self._breaker.failed if _is_of_model(error) else self._breaker.succeeded):
                 log.warning("model failed", extra={"fault": type(error).__name__, "cause": str(error)})
             self._pieces.put(error)
 

@@ -35,6 +35,7 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
     errors.BodyTooLarge: (413, "body-too-large", "The body is larger than this request can need.", {}),
     errors.UnsupportedEncoding: (415, "unsupported-encoding", "Bodies must not be compressed.", {}),
     errors.ModelRefused: (422, "model-refused", "The planner declines the request.", {}),
+    errors.ContextFull: (422, "context-full", "The request is too long for the planner's model.", {}),
     errors.InboxFull: (429, "inbox-full", "The inbox is full.", RETRY_LATER),
     errors.QuotaExceeded: (429, "quota-exceeded", "There is no more room for this account or address.", RETRY_LATER),
     errors.RateLimited: (429, "rate-limited", "There were too many requests.", {}),

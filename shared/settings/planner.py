@@ -17,7 +17,7 @@ class ModelSettings:
 
     OPENAI_BASE_URL              default https://api.openai.com/v1; another one may need no key
     OPENAI_MODEL                 default gpt-4.1
-    OPENAI_TIMEOUT_SECONDS       longest wait for the first piece of an answer, 1 to 600; default 60
+    OPENAI_TIMEOUT_SECONDS       longest silence before an answer and within it, 1 to 600; default 60
     """
 
     base_url: str

@@ -302,6 +302,7 @@ def test_inside_the_envelope_the_subscription_is_in_its_headers(planners, model_
         ([Refuse("I won't.")], 1, 422, "model-refused"),
         ([Finish("content_filter")], 1, 422, "model-refused"),
         ([HttpError(400)], 1, 422, "model-refused"),
+        ([HttpError(500, code="exceed_context_size_error")], 1, 422, "context-full"),
         ([HttpError(429, retry_after="60")], 1, 503, "model-unavailable"),
         ([Say("{"), Raw(b"data: garbage\n\n")], 2, 503, "model-unavailable"),
         ([Stall()], 1, 503, "model-unavailable"),

@@ -1,9 +1,13 @@
 """The tool that the model is sent: bounded wherever a grammar can bound, in words that strict mode takes."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 from functions.ai import forms
-from functions.ai_chat import plans
+from functions.ai_chat import plans, turns
 from shared.ai.shapes import strict_schema
 
 # https://platform.openai.com/docs/guides/structured-outputs, "Supported schemas": what strict mode takes of numbers and
@@ -54,3 +58,17 @@ def test_the_tool_is_strict_and_bounded(version):
 @pytest.mark.parametrize("form", [*forms.WORKOUT.values(), *forms.SESSION.values()])
 def test_the_forms_of_plans_in_one_answer_are_strict_and_bounded(form):
     assert_strict_and_bounded(strict_schema(form.shape))
+
+
+CONTEXT_TOKENS = 16_384
+LEAST_CHARACTERS_OF_TOKEN = 3.0  # of English and JSON: about 4
+
+
+def test_the_documented_context_has_room_for_the_instructions_and_two_plans():
+    """Ollama's own of 4,096 tokens would cut the instructions off without a word."""
+    docs = (Path(__file__).parents[2] / "docs" / "planner.md").read_text(encoding="utf-8")
+    assert f"OLLAMA_CONTEXT_LENGTH={CONTEXT_TOKENS} ollama serve" in docs
+    assert re.search(rf"llama-server -m \S+ -c {CONTEXT_TOKENS} --jinja", docs)
+    instructions = (turns.PROMPTS / "coach.md").read_text() + (turns.PROMPTS / "plan-v2.md").read_text()
+    sent_tokens = len(instructions + json.dumps(plans.tool(2))) / LEAST_CHARACTERS_OF_TOKEN
+    assert 4_000 < sent_tokens < CONTEXT_TOKENS - 2 * 4_000

@@ -117,6 +117,7 @@ def test_what_the_model_is_sent(server, client, version):
         ([Say("Here:"), CallTool({"name": "x"})], 2, f"Here:\n\n{answers.BROKEN_PLAN}", None),
         ([CallTool(plan())], 1, answers.BROKEN_PLAN, None),
         ([HttpError(400)], 2, answers.REFUSED, None),
+        ([HttpError(400, code="context_length_exceeded")], 2, turns.CONTEXT_FULL, None),
         ([HttpError(401)], 2, turns.UNAVAILABLE, None),
         ([HttpError(429, retry_after="60")], 2, turns.UNAVAILABLE, None),
         ([Say("Well"), Disconnect()], 2, f"Well\n\n{turns.UNAVAILABLE}", None),

@@ -17,10 +17,10 @@ from shared.ai.chunks import MAX_OUTPUT_CHARACTERS
 from shared.ai.model import Model
 from shared.ai.questions import Question
 from shared.ai.streams import CallPart, End, Line, Refusal, Words
-from shared.errors import InvalidSetting, ModelRefused, ModelUnavailable
+from shared.errors import ContextFull, InvalidSetting, ModelRefused, ModelUnavailable
 from shared.settings.planner import OPENAI_URL, ModelSettings
 from tests.certificates import self_signed
-from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Redirect, Refuse, Stall
+from tests.scripted_faults import Disconnect, Finish, HttpError, Pause, Raw, Redirect, Refuse, Stall
 from tests.waiting import WAIT_SECONDS
 
 QUESTION = Question([{"role": "user", "content": "a plan, please"}])
@@ -88,7 +88,7 @@ def test_what_is_sent(server, new_model, monkeypatch):
     assert first.path == "/v1/chat/completions"
     assert first.body == {
         "model": "scripted", "messages": QUESTION.messages, "stream": True, "max_completion_tokens": 16_000,
-        "tools": [tool],
+        "tools": [tool], "parallel_tool_calls": False,
     }  # fmt: skip
     assert second.body["response_format"] == {"type": "json_object"}
     assert [request.headers["authorization"] for request in server.requests] == ["Bearer first", "Bearer rotated"]
@@ -146,29 +146,55 @@ def test_a_redirect_is_not_followed(server, new_model, monkeypatch, status):
 def test_a_context_that_is_too_long_is_no_failure_of_the_model_whatever_its_status(server, new_model, code):
     server.script(HttpError(500, code=code))
     model = new_model()
-    with pytest.raises(ModelRefused):
+    with pytest.raises(ContextFull):
         answer(model)
     assert len(server.requests) == 1
     assert model.breaker.counts == Counts(succeeded=1)
 
 
-@pytest.mark.parametrize("code", [400, "400", 413, 422, "context_length_exceeded", "content_filter"])
+@pytest.mark.parametrize("code", [400, "400", 402, 413, 418, 422, "content_filter", None])
 @pytest.mark.parametrize("before", [(), (Say("Let me think"),)], ids=["first event", "later event"])
 def test_a_refusal_inside_the_stream_is_no_failure_of_the_model(server, new_model, before, code):
     """As SGLang and llama.cpp say that a conversation has become too long for the model."""
     server.script(*before, events({"error": {"message": "secret words", "type": "BadRequestError", "code": code}}))
     model = new_model()
-    with pytest.raises(ModelRefused, match="error of the question"):
+    with pytest.raises(ModelRefused, match="an error of code 4"):
         answer(model)
     assert model.breaker.counts == Counts(succeeded=1)
 
 
-@pytest.mark.parametrize("fault", [HttpError(429, retry_after="1"), HttpError(500), HttpError(503), Disconnect()])
+@pytest.mark.parametrize("code", [401, 403, 404, 409, 429])
+def test_no_error_of_4xx_inside_the_stream_counts_as_a_failure_of_the_model(server, new_model, code):
+    server.script(Say("Let me think"), events({"error": {"message": "secret words", "code": code}}))
+    model = new_model()
+    with pytest.raises(ModelUnavailable, match=str(code)):
+        answer(model)
+    assert model.breaker.counts == Counts(succeeded=1)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        HttpError(429, retry_after="1"), HttpError(500), HttpError(503), HttpError(520), HttpError(529), Disconnect(),
+        events({"error": {"message": "The model is overloaded.", "code": 503, "status": "UNAVAILABLE"}}),
+        events({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+        Raw(b': OPENROUTER PROCESSING\n\ndata: {"error": {"code": 502}, "choices": []}\n\n'),
+        events({"error": "an error was encountered while running the model: unexpected EOF"}),
+        events({"error": {"message": "slow down", "type": "rate_limit_error", "code": None}}),
+    ],
+)  # fmt: skip
 def test_a_passing_fault_is_asked_again(server, new_model, fault):
     server.script(fault)
     server.script(Say("Here."))
     assert answer(new_model())[-1] == End("stop")
     assert len(server.requests) == 2
+
+
+def test_an_error_after_the_first_words_is_not_asked_again(server, new_model):
+    server.script(Say("Let"), events({"error": {"message": "Overloaded", "code": 503}}))
+    with pytest.raises(ModelUnavailable, match="503"):
+        answer(new_model())
+    assert len(server.requests) == 1
 
 
 def test_retries_are_bounded_and_count_as_one_failure(server, new_model):
@@ -212,7 +238,8 @@ def test_an_answer_that_began_is_never_asked_for_again(server, new_model):
     ],
 )
 def test_garbage_is_a_fault_whose_message_repeats_nothing(server, new_model, garbage, caplog):
-    server.script(Raw(garbage), Disconnect())
+    for _ in range(3):  # an error of 5xx is asked again
+        server.script(Raw(garbage), Disconnect())
     with pytest.raises(ModelUnavailable) as raised:
         answer(new_model())
     assert "secret" not in str(raised.value)
@@ -237,6 +264,21 @@ def test_silence_has_an_end_and_ends_the_request(server, new_model, before):
     assert server.requests[0].disconnected.wait(WAIT_SECONDS)
     assert len(server.requests) == 1
     assert model.breaker.counts == Counts(failed=1)
+
+
+@pytest.mark.parametrize("before", [(), (Say("One word"),)], ids=["before the first byte", "between pieces"])
+def test_comments_are_signs_of_life(server, new_model, before):
+    """Gateways send them while a model that answers at once makes its answer."""
+    comments = [step for _ in range(20) for step in (Raw(b": ping\n\n"), Pause(0.05))]
+    server.script(*before, *comments, Say("Done."))
+    assert answer(new_model(timeout_seconds=0.5))[-1] == End("stop")
+    assert len(server.requests) == 1
+
+
+def test_a_call_that_comes_whole_after_a_long_silence_is_one(server, new_model):
+    """Ollama says a word, and is quiet until the call is whole."""
+    server.script(Say("Here."), Pause(1.0), CallTool({"name": "x"}))
+    assert answer(new_model(timeout_seconds=WAIT_SECONDS))[-1] == End("tool_calls")
 
 
 def test_a_whole_answer_has_its_time(server, new_model, monkeypatch):
