@@ -115,6 +115,12 @@ class IncomingAnswer:
         call = self.call()
         return None if call is None else plans.unfinished(call.arguments(), self._given_by_user)
 
+    def whole_plan(self) -> FinalAnswer | None:
+        """Return what an answer that broke off ends with if its plan was whole before."""
+        call = self.call()
+        answer = None if call is None else self._outcome_of_plan(call.arguments(), call.call_id)
+        return answer if answer is not None and answer.plan is not None else None
+
     def outcome(self) -> FinalAnswer:
         """Return what the finished answer means."""
         call, raw_text = self.call() or self._other_call(), self._raw_text()

@@ -93,7 +93,7 @@ def _outcome(question: Question, turn: IncomingAnswer, outbox: "Outbox", cancell
     except InvalidSetting:
         return FinalAnswer(turn.with_note(NOT_SET_UP))
     except ModelUnavailable:
-        return FinalAnswer(turn.with_note(UNAVAILABLE))
+        return turn.whole_plan() or FinalAnswer(turn.with_note(UNAVAILABLE))
     except ModelRefused:
         return FinalAnswer(turn.with_note(REFUSED))
     except ContextFull:
@@ -164,7 +164,7 @@ class Outbox:
 
     def last_messages(self, outcome: FinalAnswer) -> Iterator[dict[str, Any]]:
         """Return what is still to be sent when the answer is over: the text unless it was shown, and the plan."""
-        if outcome.text and outcome.text != self._shown_text:
+        if outcome.text != self._shown_text:
             yield text_message(outcome.text)
         if outcome.plan is not None:
             yield plans.message(outcome.plan, self._turn.version)

@@ -14,7 +14,7 @@ from shared.ai.faults import Fault
 from shared.ai.questions import Question
 
 MAX_OUTPUT_TOKENS = 16_000
-STATUSES = frozenset({400, 404, 405, 415, 422, 500, 501})  # with which endpoints refuse a part; llama.cpp's is 500
+STATUSES = frozenset({400, 404, 405, 413, 415, 422, 500, 501})  # with which endpoints refuse a part; llama.cpp's is 500
 ANSWER_FORM = (
     "# The form of your answer\n\nAnswer with one JSON object and nothing else. It must fit this JSON schema:"
     "\n\n{schema}"
@@ -24,6 +24,8 @@ TOOL_FORM = (
     '{{"name": "{name}", "arguments": …}}, then `</tool_call>`, and nothing after it. `arguments` must fit this JSON '
     "schema:\n\n{schema}"
 )
+LEAST_LIMIT = 1_000  # with less no plan comes to its end
+_RATION = re.compile(r"limit (\d{1,9}), requested (\d{1,9})", re.IGNORECASE)
 _BOUNDS = ("minimum", "maximum", "minItems", "maxItems")
 
 Json = dict[str, Any]
@@ -103,6 +105,13 @@ def _limited(dialect: Dialect, text: str) -> Dialect:
     return replace(dialect, limit=max(named))
 
 
+def _rationed(dialect: Dialect, text: str) -> Dialect:
+    """Keep to what a ration of tokens per minute leaves, against which Groq counts the limit."""
+    ration, requested = (int(number) for number in _RATION.findall(text)[0])
+    room = ration - (requested - dialect.limit)
+    return replace(dialect, limit=room) if LEAST_LIMIT <= room < dialect.limit else dialect
+
+
 def _renamed_limit(dialect: Dialect, _text: str) -> Dialect:
     return replace(dialect, limit_name="max_tokens" if dialect.limit_name == "max_completion_tokens" else "")
 
@@ -119,6 +128,7 @@ def _other_answer(dialect: Dialect, _text: str) -> Dialect:
 _STEPS: tuple[tuple[re.Pattern[str], Callable[[Dialect, str], Dialect]], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), step)
     for pattern, step in (
+        (_RATION.pattern, _rationed),
         (
             r"max_(?:completion_)?tokens.{0,90}(?:too large|less than or equal|valid range|maximum|at most)"
             r"|valid range of max_|in the completion\)|supports at most \d+ completion",

@@ -21,7 +21,7 @@ _CONTEXT = re.compile(
     r"|context (?:size|length|window)"  # llama.cpp, vLLM, DeepSeek, LM Studio, Ollama, SGLang
     r"|maximum (?:context|prompt|input) length|prompt is too long|prompt (?:contains|too long)"  # xAI, Anthropic
     r"|input token count|n_keep: \d+ ?>= ?n_ctx"  # Gemini, LM Studio
-    r"|reduce the length of|too many (?:input )?tokens|string_above_max_length",
+    r"|reduce the length of|reduce your message size|too many (?:input )?tokens|string_above_max_length",
     re.IGNORECASE,
 )
 _STATUS_OF_WORD = (

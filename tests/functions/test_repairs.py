@@ -10,7 +10,7 @@ from functions.ai_chat import answers, plans
 from functions.ai_chat.calm import calm
 from shared.metrics import registry, series
 from tests.plans import plan
-from tests.scripted_faults import Disconnect, Finish, HttpError, Refuse, Stall
+from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
 from tests.turns import Client, play, scripted_model
 
 PLAN = json.dumps(plan())
@@ -83,6 +83,15 @@ def test_a_call_of_another_name_that_makes_a_plan_is_one(server, client, name):
     server.script(CallTool(plan(), name=name))
     play(client)
     assert_plan(client)
+
+
+@pytest.mark.parametrize("end", [Disconnect(), Raw(b'data: {"error": {"code": 503}}\n\n'), Stall()])
+def test_a_plan_that_was_whole_before_the_answer_broke_off_is_one(server, client, end):
+    server.script(Say(HERE), CallTool(plan()), end)
+    history = play(client)
+    assert_plan(client)
+    assert client.texts[-1] == HERE
+    assert len(history) == 3
 
 
 @pytest.mark.parametrize(
