@@ -28,6 +28,17 @@ LEAST_LIMIT = 1_000  # with less no plan comes to its end
 _RATION = re.compile(r"limit (\d{1,9}), requested (\d{1,9})", re.IGNORECASE)
 _BOUNDS = ("minimum", "maximum", "minItems", "maxItems")
 
+_PARTS = {
+    "limit_name": "max_completion_tokens",
+    "limit": "16000 tokens",
+    "one_call": "parallel_tool_calls",
+    "strict": "strict",
+    "bounds": "bounds in schemas",
+    "references": "$ref in schemas",
+    "tools": "tools",
+    "answer": "json_schema",
+}
+
 Json = dict[str, Any]
 
 
@@ -69,9 +80,9 @@ class Dialect:
         return next((dialect for dialect in steps if dialect != self), None)
 
     def what_is_left_out(self) -> str:
-        """Return the names of the parts that are not sent as we would like."""
+        """Return the parts that are not sent as we would like, for the log."""
         wanted = Dialect()
-        return ", ".join(name for name in Dialect.__slots__ if getattr(self, name) != getattr(wanted, name))
+        return ", ".join(words for name, words in _PARTS.items() if getattr(self, name) != getattr(wanted, name))
 
     def _tool(self, tool: Json) -> Json:
         function = tool["function"] | {"parameters": self._schema(tool["function"].get("parameters", {}))}

@@ -89,8 +89,8 @@ class Endpoint:
         """Yield the pieces of the answer. Raises ModelUnavailable, ModelRefused, ContextFull."""
         _line_of_thread.set(line)
         retries = 0
+        dialect = self._dialect
         while True:
-            dialect = self._dialect
             try:
                 yield from self._attempt(question, dialect)
             except _Failure as failure:
@@ -98,7 +98,9 @@ class Endpoint:
                     yield Words(failure.fault.said)
                     yield End("stop")
                     return
-                if self._learn(dialect, failure):
+                less = self._learn(dialect, failure)
+                if less is not None:
+                    dialect = less
                     continue
                 pause = failure.pause_before_retry(retries)
                 if pause is None or not line.rest(pause):
@@ -136,17 +138,16 @@ class Endpoint:
             is_silent = isinstance(error.__cause__, httpx2.ReadTimeout)
             raise _Failure(Fault(0, type(error).__name__), may_repeat=not is_silent) from None
 
-    def _learn(self, dialect: Dialect, failure: "_Failure") -> bool:
-        """Tell whether the endpoint refused only a part of what it was sent. From now on it gets less."""
+    def _learn(self, dialect: Dialect, failure: "_Failure") -> Dialect | None:
+        """Return what to send instead, from now on, if the endpoint refused only a part of what it was sent."""
         less = dialect.less(failure.fault) if failure.before_answer else None
-        if less is None:
-            return False
-        with self._learning:
-            if self._dialect == dialect:
-                self._dialect = less
-                event = {"left_out": less.what_is_left_out(), "status": failure.fault.status}
-                log.warning("endpoint takes less", extra=event)
-        return True
+        if less is not None:
+            with self._learning:
+                if self._dialect == dialect:
+                    self._dialect = less
+                    event = {"left_out": less.what_is_left_out(), "status": failure.fault.status}
+                    log.warning("endpoint takes less", extra=event)
+        return less
 
 
 class _Failure(Exception):

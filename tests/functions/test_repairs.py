@@ -9,7 +9,7 @@ from client.scripted_answers import CallTool, Say
 from functions.ai_chat import answers, plans
 from functions.ai_chat.calm import calm
 from shared.metrics import registry, series
-from tests.plans import plan
+from tests.plans import plan, plan_v1, sent_plan_v1
 from tests.scripted_faults import Disconnect, Finish, HttpError, Raw, Refuse, Stall
 from tests.turns import Client, play, scripted_model
 
@@ -65,6 +65,13 @@ def test_a_call_that_is_written_as_text_makes_a_plan(server, client, text, piece
     assert client.texts[-1] == HERE
     assert [message["role"] for message in history] == ["user", "assistant", "tool"]
     assert len(server.requests) == 1
+
+
+def test_a_plan_of_the_first_generation_may_be_written_as_text(server, client):
+    server.script(Say(f"{HERE}\n```json\n{json.dumps(plan_v1())}\n```"))
+    play(client, version=1)
+    assert client.got[-1] == {"type": "chatPlan", "plan": sent_plan_v1()}
+    assert client.texts[-1] == HERE
 
 
 @pytest.mark.parametrize(

@@ -180,5 +180,5 @@ def test_parts_that_are_left_out_are_no_secrets(server, model, caplog):
     pieces = answered(model, CHAT)
     assert any(isinstance(piece, CallPart) for piece in pieces)
     [record] = [record for record in caplog.records if record.getMessage() == "endpoint takes less"]
-    assert (record.left_out, record.status) == ("limit_name", 422)
+    assert (record.left_out, record.status) == ("max_completion_tokens", 422)
     assert "secret" not in caplog.text
