@@ -21,11 +21,11 @@ TIMEOUT_SECONDS = 2
 
 
 @contextmanager
-def scripted_model() -> Iterator[ModelServer]:
+def scripted_model(timeout_seconds: float = TIMEOUT_SECONDS) -> Iterator[ModelServer]:
     """The model of this process, scripted."""
     with ModelServer() as server, pytest.MonkeyPatch.context() as environment:
         environment.setenv("OPENAI_BASE_URL", server.base_url)
-        environment.setenv("OPENAI_TIMEOUT_SECONDS", str(TIMEOUT_SECONDS))
+        environment.setenv("OPENAI_TIMEOUT_SECONDS", str(timeout_seconds))
         forget_settings()
         yield server
     forget_settings()

@@ -24,6 +24,13 @@ def server():
 
 
 @pytest.fixture
+def patient_server():
+    """One whose silence ends nothing."""
+    with scripted_model(timeout_seconds=600) as server:
+        yield server
+
+
+@pytest.fixture
 def client():
     return Client()
 
@@ -176,8 +183,8 @@ def test_without_a_model_the_user_is_told(client, monkeypatch):
     [[Stall()], [Say("Well, "), Stall()], [CallTool(json.dumps(plan())[:300]), Stall()]],
     ids=["before the first byte", "in the text", "in the plan"],
 )
-def test_cancelling_ends_the_request_and_forgets_the_answer(server, client, steps):
-    server.script(*steps)
+def test_cancelling_ends_the_request_and_forgets_the_answer(patient_server, client, steps):
+    patient_server.script(*steps)
     cancelled = threading.Event()
     raised = []
 
@@ -189,7 +196,7 @@ def test_cancelling_ends_the_request_and_forgets_the_answer(server, client, step
 
     playing = threading.Thread(target=run)
     playing.start()
-    request = server.wait_for_request()
+    request = patient_server.wait_for_request()
     wait_for(lambda: len(steps) == 1 or client.got)
     cancelled.set()
     assert request.disconnected.wait(WAIT_SECONDS)
