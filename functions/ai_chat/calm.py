@@ -7,20 +7,21 @@ from shared.ai import lenient
 
 _CALL = re.compile(
     rf"<tool_call>.*?(?:</tool_call>|\Z)|<function=.*?(?:</function>|\Z)|\[TOOL_CALLS\].*\Z|<\|python_tag\|>.*\Z"
-    rf"|(?:\w+\.)?{plans.TOOL_NAME}\s*(?:\(.*\Z|(?=[{{\[]))",
+    rf"|(?:functions\.)?{plans.TOOL_NAME}\s{{0,9}}(?:\(.*\Z|(?=[{{\[]))",
     re.DOTALL,
 )
 _MARK = re.compile(r"```[\w-]*[ \t]*\n?|</?tool_call>|<\|[^|>\n]{1,40}\|>")
-_OBJECT = re.compile(r'\[?\s*\{\s*(?:"|\Z)')
+_OBJECT = re.compile(r'(?:\[\s{0,9})?\{\s*(?:"|\Z)')
 # of what may become one of these: a beginning at the text's end
-_BEGINNING = re.compile(r"(?:</?[a-z_|=]{0,16}|\[[A-Z_]{0,11}|`{1,3}[\w-]{0,12}|\[?\s*\{\s*)\Z")
+_BEGINNING = re.compile(r"(?:</?[a-z_|=]{0,16}|\[[A-Z_]{0,11}|`{1,3}[\w-]{0,12}|\{\s{0,9})\Z")
+_SIGNS = ("<", "{", "`", "[", plans.TOOL_NAME)  # without any of these nothing is searched: 20 times as fast
 _LEAST_OF_NAME = 7
 
 
 def calm(text: str, *, ended: bool) -> str:
     """Return the words of a text. What may turn out to be something else is held back until the text has `ended`."""
-    text = _MARK.sub("", _CALL.sub("", lenient.without_thoughts(text)))
-    text = _without_objects(text)
+    if any(sign in text for sign in _SIGNS):
+        text = _without_objects(_MARK.sub("", _CALL.sub("", lenient.without_thoughts(text))))
     return text if ended else _without_beginning(text).rstrip()
 
 
