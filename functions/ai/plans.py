@@ -10,7 +10,7 @@ from functions.ai.forms import Form
 from shared.ai import Question, lenient, model, repairs
 from shared.ai.shapes import response_format
 from shared.ai.streams import CallPart, End, Refusal, Stream, Words
-from shared.errors import ModelRefused, ModelUnavailable
+from shared.errors import ContextFull, ModelRefused, ModelUnavailable
 
 PROMPTS = Path(__file__).parent / "prompts"
 EXERCISES_BELOW_VOLUME = ((25, 2), (50, 3), (75, 5), (90, 7))
@@ -47,21 +47,28 @@ def _ask(form: Form, wishes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answer(question: Question, form: Form) -> dict[str, Any]:
-    """Return the answer, repaired once if it is of no use. Raises ModelUnavailable, ModelRefused."""
+    """Return the answer, repaired once if it is of no use. Raises ModelUnavailable, ModelRefused, ContextFull."""
     with model().ask(question) as stream:
         text, is_cut = _text(stream)
     try:
         return lenient.read(text, form.accept)
     except lenient.Unreadable as fault:
         again = repairs.of_text(question, text, repairs.CUT if is_cut else str(fault), WANTED)
-    with model().ask(again, last_moment=stream.last_moment) as stream:
-        text, _ = _text(stream)
+    return _repaired(again, form, stream.last_moment)
+
+
+def _repaired(question: Question, form: Form, last_moment: float) -> dict[str, Any]:
+    """Return the second answer. Raises ModelUnavailable, ModelRefused."""
+    was_of_use = False
     try:
+        with model().ask(question, last_moment=last_moment) as stream:
+            text, _ = _text(stream)
         answer = lenient.read(text, form.accept)
-    except lenient.Unreadable as fault:
-        repairs.count(was_of_use=False)
+        was_of_use = True
+    except (lenient.Unreadable, ContextFull) as fault:  # the wishes alone were not too long
         raise ModelUnavailable(f"its answer is of no use: {fault}") from None
-    repairs.count(was_of_use=True)
+    finally:
+        repairs.count(was_of_use=was_of_use)
     return answer
 
 

@@ -336,6 +336,21 @@ def test_an_answer_of_no_use_goes_back_once(planners, model_server, wrong):
     assert second["response_format"] == first["response_format"]
 
 
+@pytest.mark.parametrize(
+    ("second", "status", "kind"),
+    [
+        (HttpError(401), 503, "model-unavailable"),
+        (HttpError(400, code="context_length_exceeded"), 503, "model-unavailable"),
+        (Refuse("I won't."), 422, "model-refused"),
+    ],
+)
+def test_a_repair_that_fails_is_a_problem(planners, model_server, second, status, kind):
+    model_server.script(Say("no JSON"))
+    model_server.script(second)
+    answer = Caller(planners, alone=False)("POST", "/ai/workout", VALID["/ai/workout"], headers=SUBSCRIBED)
+    assert (answer.status_code, answer.json["type"]) == (status, f"urn:liftlog:problem:{kind}")
+
+
 def test_a_plan_is_read_however_it_is_wrapped(planners, model_server):
     text = json.dumps(plan_v1())
     asked = len(model_server.requests)
