@@ -107,6 +107,19 @@ def test_the_first_apps_get_a_plan_once(connect, model):
     assert message["plan"]["sessions"]
 
 
+def test_a_model_without_a_grammar_makes_a_plan_and_its_words_stay_calm(connect, model):
+    """Its thoughts, then half a call as text, and a whole one once it is told."""
+    chat = connect(V2)
+    call = f'<tool_call>{{"name": "create_workout_plan", "arguments": {json.dumps(plan())}'
+    model.script(Say(f"<think>{{Hm}}</think>Here it is.\n{call[:-300]}", piece_characters=20, pause_seconds=0.005))
+    model.script(Say("```json\n" + json.dumps(plan(name="Whole")) + "\n```", piece_characters=50))
+    assert chat.invoke("SendMessage", "A plan, please", PLAN_VERSION) is None
+    assert set("{<`").isdisjoint("".join(chat.texts))
+    assert chat.texts[-1] == "Here it is."
+    assert chat.messages[-1]["name"] == "Whole"
+    assert len(model.requests) == 2
+
+
 def test_the_conversation_goes_on(connect, model):
     chat = connect()
     model.script(Say("Hi Ann"))
