@@ -377,7 +377,7 @@ def test_waiting_polls_share_a_connection_that_goes_with_the_last_one(new_chat_s
     pollings[0].send(frame(SEND))
     pollings[0].receive_until(type=3)  # who plays a turn listens, too
     begun = db.count("SELECT sum(poll) FROM chats")
-    with ThreadPoolExecutor() as executor:
+    with ThreadPoolExecutor(len(pollings)) as executor:
         waiting = [executor.submit(polling.poll) for polling in pollings]
         wait_for(lambda: db.count("SELECT sum(poll) FROM chats") == begun + len(pollings))
         wait_for(lambda: connections(db) == 3)
