@@ -8,6 +8,7 @@ from local.databases import own_database
 from local.postgres import DataDirInUse, PostgresFailed
 from local.settings import local_settings
 from shared.errors import DatabaseUnavailable, InvalidSetting
+from shared.settings.database import function_users
 
 
 def main() -> int:
@@ -16,7 +17,9 @@ def main() -> int:
         settings = local_settings()
         with ExitStack() as started:
             url, _ = own_database(settings, started)
-            before, after = migrations.upgrade(url, rate_limit_url=settings.rate_limit_database_url)
+            before, after = migrations.upgrade(
+                url, rate_limit_url=settings.rate_limit_database_url, users=function_users()
+            )
     except (InvalidSetting, DataDirInUse, PostgresFailed, DatabaseUnavailable, migrations.MigrationBusy) as error:
         print(f"make migrate: {error}", file=sys.stderr)
         return 1

@@ -5,9 +5,10 @@ waits inside a statement would hold up CREATE INDEX CONCURRENTLY of the one that
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from alembic import command
 from alembic.config import Config
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.pool import NullPool
 
-from migrations import rate_limits
+from migrations import grants, rate_limits
 from shared.data.connections import connect
 from shared.errors import DatabaseUnavailable
 
@@ -34,18 +35,23 @@ class MigrationBusy(Exception):
     """Another migrator kept the lock for five minutes."""
 
 
-def upgrade(url: str, revision: str = "head", *, rate_limit_url: str | None = None) -> tuple[str | None, str | None]:
+def upgrade(
+    url: str, revision: str = "head", *, rate_limit_url: str | None = None, users: Mapping[str, str] | None = None
+) -> tuple[str | None, str | None]:
     """Bring the database of a `postgresql://` URL to a revision. Return the revisions before and after.
 
     A database that a newer release has migrated stays as it is, so that a rollback passes through its migration step.
     The rate limits' table is a part of it, and is made in the database of `rate_limit_url`, too, if that is another.
-    Raises MigrationBusy, and DatabaseUnavailable where the database refuses or takes too long; safe to repeat then.
+    `users`: the database user of each family, which gets the rights that it needs there (migrations/grants.py).
+    Raises InvalidSetting, MigrationBusy, and DatabaseUnavailable where the database refuses or takes too long; safe to
+    repeat then.
     """
     if rate_limit_url is not None and rate_limit_url != url:
         with _session(rate_limit_url) as connection:
             connection.execute(text(rate_limits.TABLE))
+            grants.apply(connection, users or {})
             connection.commit()
-    return _migrate(url, command.upgrade, revision)
+    return _migrate(url, command.upgrade, revision, users or {})
 
 
 def downgrade(url: str, revision: str) -> tuple[str | None, str | None]:
@@ -58,7 +64,9 @@ def head() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
-def _migrate(url: str, run: Callable[[Config, str], None], revision: str) -> tuple[str | None, str | None]:
+def _migrate(
+    url: str, run: Callable[[Config, str], None], revision: str, users: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str | None, str | None]:
     with _session(url) as connection:
         before = _revision(connection)
         if run is command.upgrade and _is_newer(before):
@@ -66,6 +74,8 @@ def _migrate(url: str, run: Callable[[Config, str], None], revision: str) -> tup
         config = _config()
         config.attributes["connection"] = connection
         run(config, revision)
+        grants.apply(connection, users)
+        connection.commit()
         return before, _revision(connection)
 
 

@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 from client.model_server import ModelServer
 from rehearsal.topology import Topology
 from shared.data.pool import Database
-from tests.databases import VARIABLES, Databases, start_servers
+from tests.databases import VARIABLES, Databases, as_function, start_servers
 from tests.servers import CHAT_TOKEN_KEY, Answer, Caller, Servers, manifest
 from tests.terraform.planning import DOMAIN, Plan, Terraform
 from tests.topologies import ThroughBalancer
@@ -137,7 +137,7 @@ def own_db(own_url: str) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def servers(database_url: str) -> Iterator[Servers]:
-    with Servers(database_url) as running:
+    with Servers(database_url, url_for=as_function) as running:
         yield running
 
 

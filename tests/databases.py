@@ -15,13 +15,15 @@ from uuid import uuid4
 from pg8000.native import Connection
 
 import migrations
-from local.postgres import BIN, EmbeddedPostgres
+from local.postgres import BIN, ROLE, EmbeddedPostgres
+from migrations.grants import GRANTS
 from shared.data.connections import connect
 from tests.waiting import WAIT_SECONDS
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 MAX_CONNECTIONS = 600  # a dozen servers of each worker, with 16 each
 VARIABLES = {"default": "TEST_DATABASE_URL", "postgres15": "TEST_DATABASE_URL_POSTGRES15"}
+FUNCTION_USERS = {family: f"liftlog_{family}" for family in GRANTS}  # on servers of our own
 RUN = "TEST_RUN"  # the environment variable with the run's own part of all its databases' names
 
 
@@ -42,8 +44,14 @@ def start_servers() -> ExitStack:
         for variable in VARIABLES.values():
             if variable in os.environ:
                 with closing(Admin(os.environ[variable])) as admin:
-                    migrations.upgrade(admin.create(_name("template")))
+                    migrations.upgrade(admin.create(_name("template")), users=admin.function_users())
         return started.pop_all()
+
+
+def as_function(url: str, family: str) -> str:
+    """Return a database's URL for the user of a family, who may do what it needs; the same one if it has none."""
+    user = FUNCTION_USERS.get(family)
+    return url.replace(f"//{ROLE}@/", f"//{user}@/", 1) if user else url
 
 
 def _start(started: ExitStack, name: str, binaries: Path) -> None:
@@ -53,6 +61,8 @@ def _start(started: ExitStack, name: str, binaries: Path) -> None:
     postgres = EmbeddedPostgres(folder, binaries, max_connections=MAX_CONNECTIONS, durable=False)
     started.callback(postgres.stop)
     postgres.start()
+    with closing(Admin(postgres.url)) as admin:
+        admin.create_function_users()
     os.environ[VARIABLES[name]] = postgres.url
 
 
@@ -69,6 +79,15 @@ class Admin:
         self._connection.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         before, _, query = self._url.partition("?")
         return f"{before.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+    def create_function_users(self) -> None:
+        for user in FUNCTION_USERS.values():
+            self._connection.run(f"CREATE ROLE {user} LOGIN")
+
+    def function_users(self) -> dict[str, str]:
+        """Return the users of the families that there are; on another server than ours there are none."""
+        known = {name for (name,) in self._connection.run("SELECT rolname FROM pg_roles")}
+        return {family: user for family, user in FUNCTION_USERS.items() if user in known}
 
     def drop_all(self) -> None:
         """Drop the run's databases."""

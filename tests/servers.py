@@ -5,8 +5,9 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -73,8 +74,17 @@ class Server:
 class Servers:
     """The functions on one database, each started when it is first asked for."""
 
-    def __init__(self, database_url: str, *, stdout: IO[bytes] | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        stdout: IO[bytes] | None = None,
+        url_for: Callable[[str, str], str] = lambda url, _family: url,
+        **environment: str,
+    ) -> None:
+        """`url_for`: the database's URL as a family uses it."""
         self._stdout = stdout
+        self._url_for = partial(url_for, database_url)
         self._environment: dict[str, Any] = {"DATABASE_URL": database_url} | environment
         self._running: dict[str, Server] = {}
         self._starting = threading.Lock()
@@ -84,7 +94,8 @@ class Servers:
     def __getitem__(self, name: str) -> Server:
         with self._starting:
             if name not in self._running:
-                self._running[name] = Server(name, stdout=self._stdout, **self._environment)
+                own = self._environment | {"DATABASE_URL": self._url_for(name)}
+                self._running[name] = Server(name, stdout=self._stdout, **own)
             return self._running[name]
 
     def __enter__(self) -> "Servers":

@@ -21,7 +21,9 @@ def post_migrate() -> dict[str, str | None]:
 
     try:
         settings = database_settings()
-        before, after = migrations.upgrade(settings.url, rate_limit_url=settings.rate_limit_url)
+        before, after = migrations.upgrade(
+            settings.url, rate_limit_url=settings.rate_limit_url, users=settings.function_users
+        )
     except migrations.MigrationBusy as error:
         raise Overloaded(str(error)) from error
     return {"before": before, "after": after}
