@@ -43,6 +43,8 @@ STOP_SECONDS = 8.0
 # What leads to the cloud's database, secrets and scheduler.
 NOT_HERE = {
     "CLEANUP_JOB",
+    "DB_FUNCTION_USERS",
+    "DB_IAM_AUTH",
     "DB_NAME",
     "DB_USER",
     "GCP_PROJECT_ID",

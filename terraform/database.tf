@@ -58,6 +58,7 @@ resource "google_sql_database_instance" "main" {
     dynamic "database_flags" {
       for_each = {
         max_connections                     = local.size.max_connections
+        "cloudsql.iam_authentication"       = "on"  # functions log in as themselves
         idle_in_transaction_session_timeout = 60000 # ms; no statement of ours leaves a transaction open
         log_checkpoints                     = "on"
         log_connections                     = "on"
@@ -92,7 +93,7 @@ resource "google_sql_database" "this" {
   deletion_policy = "ABANDON" # it goes with the instance, and never alone while functions are connected
 }
 
-# Its password is what Secret Manager holds (secrets.tf), read back and never made twice: however often an apply is
+# The owner of all tables: migrate alone logs in as this one. Its password is what Secret Manager holds (secrets.tf), read back and never made twice: however often an apply is
 # repeated, both sides have the same. It is not in the state.
 resource "google_sql_user" "backend" {
   name                = "liftlog_backend"
@@ -100,4 +101,16 @@ resource "google_sql_user" "backend" {
   password_wo         = ephemeral.google_secret_manager_secret_version.database_password.secret_data
   password_wo_version = var.database_password_version
   deletion_policy     = "ABANDON" # it owns tables, and PostgreSQL drops no such user; it goes with the instance
+}
+
+# Who each function is there. It may log in, and do nothing before migrate has given it rights.
+resource "google_sql_user" "function" {
+  for_each = local.database_users
+
+  name            = each.value
+  instance        = google_sql_database_instance.main.name
+  type            = "CLOUD_IAM_SERVICE_ACCOUNT"
+  deletion_policy = "ABANDON" # it has rights on tables, and PostgreSQL drops no such user; it goes with the instance
+
+  depends_on = [module.function] # the account must exist
 }

@@ -4,7 +4,7 @@ module "function" {
   for_each = local.functions
 
   name        = local.function_names[each.key]
-  account_id  = "liftlog-${replace(each.key, "_", "-")}-${local.short_environment}" # at most 30 characters
+  account_id  = local.account_ids[each.key]
   description = each.value.source == "gateway" ? "All families" : join(", ", each.value.routes)
   project     = var.project
   region      = var.region
@@ -29,6 +29,7 @@ module "function" {
 
   secrets           = { for secret in each.value.secrets : secret => google_secret_manager_secret.this[secret].secret_id }
   database_instance = google_sql_database_instance.main.name
+  logs_in_by_iam    = contains(keys(local.database_users), each.key)
   access            = each.value.access
   balanced          = local.is_balanced
   operators         = each.value.access == "private" ? var.operators : []
@@ -48,14 +49,21 @@ locals {
     ENVIRONMENT              = local.environment
     GCP_PROJECT_ID           = var.project
     INSTANCE_CONNECTION_NAME = local.connection_name
-    DB_USER                  = "liftlog_backend"
     DB_NAME                  = "liftlog_user_data"
-    RATE_LIMIT_DATABASE_URL  = "cloudsql://liftlog_backend@/liftlog_rate_limit?instance=${urlencode(local.connection_name)}"
     WORKERS                  = "1"
   }
   environment_of = {
     for family, row in local.functions : family => merge(
       { DB_POOL_SIZE = tostring(row.pool), THREADS = tostring(row.concurrency) },
+      contains(keys(local.database_users), family) ? {
+        DB_USER                 = local.database_users[family]
+        DB_IAM_AUTH             = "true"
+        RATE_LIMIT_DATABASE_URL = "cloudsql://${urlencode(local.database_users[family])}@/liftlog_rate_limit?iam=true&instance=${urlencode(local.connection_name)}"
+        } : {
+        DB_USER                 = google_sql_user.backend.name
+        DB_FUNCTION_USERS       = join(",", [for user_of, user in local.database_users : "${user_of}=${user}"])
+        RATE_LIMIT_DATABASE_URL = "cloudsql://${google_sql_user.backend.name}@/liftlog_rate_limit?instance=${urlencode(local.connection_name)}"
+      },
       { for name, value in { OPERATOR_IAM = "true" } : name => value if row.access == "private" },
       { for name, value in { CLEANUP_JOB = "projects/${var.project}/locations/${var.region}/jobs/${local.cleanup_job_name}" } : name => value if contains(local.serves_cleanup, row.source) },
       { for name, value in { CHAT_LIMIT = tostring(row.concurrency - local.threads_beside) } : name => value if contains(local.serves_chats, row.source) },

@@ -47,7 +47,12 @@ locals {
     { operator = merge(local.manifest.operator, local.everything, { access = "private" }) },
     { for family, row in { gateway = local.manifest.gateway } : family => merge(row, local.everything, { access = "public" }) if !local.is_balanced },
   )
-  everything = { source = "gateway", secrets = local.secrets, routes = [] }
+  everything = { source = "gateway", secrets = setsubtract(local.secrets, ["database-password"]), routes = [] }
+
+  # Each function logs in to the database as itself, but for migrate, which owns everything and has the password. What the
+  # others may do, migrate gives them (migrations/grants.py). PostgreSQL takes 63 bytes: 30 and 30 and these three signs.
+  account_ids    = { for family in keys(local.functions) : family => "liftlog-${replace(family, "_", "-")}-${local.short_environment}" }
+  database_users = { for family, account in local.account_ids : family => "${account}@${var.project}.iam" if family != "migrate" }
 
   public_functions = { for family, row in local.functions : family => row if row.access == "public" }
   function_names   = { for family in keys(local.functions) : family => "liftlog-${replace(family, "_", "-")}-${local.environment}" }

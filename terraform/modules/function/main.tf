@@ -36,6 +36,19 @@ resource "google_project_iam_member" "connects" {
   }
 }
 
+resource "google_project_iam_member" "logs_in" {
+  count = var.logs_in_by_iam ? 1 : 0
+
+  project = var.project
+  role    = "roles/cloudsql.instanceUser"
+  member  = google_service_account.family.member
+
+  condition {
+    title      = "only ${var.database_instance}"
+    expression = "resource.name == 'projects/${var.project}/instances/${var.database_instance}' && resource.service == 'sqladmin.googleapis.com'"
+  }
+}
+
 resource "google_cloudfunctions2_function" "this" {
   count = var.cpu_always ? 0 : 1
 
@@ -87,7 +100,7 @@ resource "google_cloudfunctions2_function" "this" {
     ignore_changes = [build_config[0].source] # code belongs to the scripts
   }
 
-  depends_on = [google_secret_manager_secret_iam_member.reads, google_project_iam_member.connects]
+  depends_on = [google_secret_manager_secret_iam_member.reads, google_project_iam_member.connects, google_project_iam_member.logs_in]
 }
 
 resource "google_cloud_run_v2_service" "this" {
@@ -170,7 +183,7 @@ resource "google_cloud_run_v2_service" "this" {
     ]
   }
 
-  depends_on = [google_secret_manager_secret_iam_member.reads, google_project_iam_member.connects]
+  depends_on = [google_secret_manager_secret_iam_member.reads, google_project_iam_member.connects, google_project_iam_member.logs_in]
 }
 
 # A function of the 2nd generation is a Cloud Run service, and its callers are those of the service.

@@ -113,6 +113,11 @@ variable "database_instance" {
   type        = string
 }
 
+variable "logs_in_by_iam" {
+  description = "Whether it logs in there as itself, without a password."
+  type        = bool
+}
+
 variable "access" {
   description = "public: anybody may call it. private: only operators and callers, proven by an identity token."
   type        = string
