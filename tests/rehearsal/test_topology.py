@@ -24,6 +24,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+import migrations
 from local.processes import free_port
 from rehearsal.balancer import Balancer
 from rehearsal.terraform import Plan
@@ -153,6 +154,8 @@ def test_functions_run_with_the_settings_of_the_plan(topology):
 def test_operators_reach_the_private_functions_at_their_own_addresses(topology):
     cleanup = requests.post(topology.functions["cleanup"].url, json={"dry_run": True}, timeout=WAIT_SECONDS)
     assert cleanup.json()["dry_run"] is True
+    migrated = requests.post(topology.functions["migrate"].url, json={}, timeout=WAIT_SECONDS)
+    assert migrated.json()["after"] == migrations.head()  # and no rights are given to users that only the cloud has
     assert "slo" in requests.get(topology.functions["metrics"].url + "/metrics/summary", timeout=WAIT_SECONDS).json()
     operator = topology.functions["operator"].url
     assert requests.post(operator, json={"route": "GET /user/nobody"}, timeout=WAIT_SECONDS).status_code == 404
