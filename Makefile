@@ -10,7 +10,7 @@ export BASE_URL
 unexport PYTHONDONTWRITEBYTECODE # each start would compile our code anew: 0.13 s, some hundred times in `make test`
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast mutants lint format demo chat topology migrate cleanup backup restore upgrade-data bench-chat openapi costs bench new-family package soak hostile checkov lock clean
+.PHONY: help serve test test-fast mutants lint format demo chat topology migrate cleanup backup restore upgrade-data backup-key bench-chat openapi costs bench new-family package soak hostile checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ restore: $(READY) ## Put the backup FILE in place of the database; clients get 5
 
 upgrade-data: $(READY) ## Bring the embedded database's files to this PostgreSQL's major version, where the start asks for it
 	@$(BIN)/python -m local.upgrade
+
+backup-key: $(READY) ## Make a phone's key for backups on a running server (BASE_URL), USER=name, and show it once
+	@$(BIN)/python -m local.backup_keys $(if $(filter command line,$(origin USER)),'$(subst ','\'',$(USER))',--help)
 
 bench-chat: $(READY) ## Measure what the chat hubs cost beside the model, and what idle chats cost
 	@$(BIN)/python -m bench.chat

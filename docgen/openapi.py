@@ -16,7 +16,9 @@ from typing import Any
 import marshmallow
 import yaml
 
+from functions.backup import keys
 from shared import errors, operators, subscriptions
+from shared.backup_keys import NAME
 from shared.http import WireSchema, fields
 from shared.http.family import Family
 from shared.http.problems import PROBLEMS
@@ -31,18 +33,33 @@ _LINE = re.compile(r"^(GET|POST|PUT|DELETE) +(/[^\s,]+(?:, /[^\s,]+)*) +(.*?) *â
 _ANSWER = re.compile(r"(\d{3})[ ,]*(.*)")
 _MEANINGS = {
     101: "The connection becomes a WebSocket.", 200: "It is done.", 202: "It has ended.",
-    204: "There is nothing more to come.", 400: "The request is not valid.",
+    204: "There is nothing more to come.", 304: "You have it already.",
+    416: "The file is shorter than that.", 400: "The request is not valid.",
     413: "The body is larger than this request can need.", 415: "Bodies must not be compressed.",
-    401: "The credentials are wrong.", 404: "The database has no such thing.", 422: "The planner declines the request.",
+    401: "The credentials are wrong.", 403: "This server does not do that.",
+    404: "The database has no such thing.", 422: "The planner declines the request.",
     429: "There were too many; `Retry-After` says when to come again.",
 }  # fmt: skip
 _EVERYWHERE = (errors.DatabaseUnavailable,)
 _WITH_BODY = (errors.InvalidRequest, errors.BodyTooLarge, errors.UnsupportedEncoding)
 _PRIVATE = (errors.NotOperator, errors.ForeignPage)
+_BACKUP_KEY: list[dict[str, list[str]]] = [{"backupKey": []}, {"backupKeyAsBearer": []}, {"backupKeyInBrowser": []}]
 _GUARDS: dict[Any, list[dict[str, list[str]]]] = {
     subscriptions.guard: [{"subscription": []}],
     operators.authorize: [{"operator": []}, {"operatorInBrowser": []}],
+    keys.owner: _BACKUP_KEY,
+    keys.presented: _BACKUP_KEY,
 }
+_QUERIES: dict[Any, list[Json]] = {  # what a guard reads of the query
+    guard: [
+        {
+            "name": "user", "in": "query", "required": False,
+            "schema": {"type": "string", "pattern": f"^{NAME.pattern}$"},
+            "description": "whose backups; may be the user of Basic instead",
+        }
+    ]
+    for guard in (keys.owner, keys.presented)
+}  # fmt: skip
 _UUID, _INSTANT = "c249bec3-52ec-4893-ad85-b579ca2896f2", "2026-11-24T03:00:00.123456Z"
 
 
@@ -105,23 +122,30 @@ class _Description:
             "responses": self._responses(route, answers),
         }
         names = re.findall(r"\{(\w+)\}", route.path)
-        if names:
-            operation["parameters"] = [
-                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-            ]
+        parameters: list[Json] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+        parameters += _QUERIES.get(route.guard, [])
+        if parameters:
+            operation["parameters"] = parameters
         if route.body is not None:
             schema = self._schema(route.body)
             operation["requestBody"] = {"required": bool(schema.get("required", True)), "content": _json(schema)}
+        if route.upload_bytes is not None:
+            operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
         if route.guard is not None:
             operation["security"] = _GUARDS[route.guard]
         return operation
 
     def _limits(self, route: Route) -> list[str]:
+        if route.upload_bytes is not None:
+            return [f"At most {route.upload_bytes():,} bytes of body, unless this server is set otherwise"]
         return [f"At most {route.max_body_bytes:,} bytes of body"] if route.body is not None else []
 
     def _responses(self, route: Route, answers: str) -> Json:
         responses: dict[str, Json] = {}
-        with_body, private = _WITH_BODY if route.body is not None else (), _PRIVATE if route.is_private else ()
+        with_body = _WITH_BODY if route.body is not None or route.upload_bytes is not None else ()
+        private = _PRIVATE if route.is_private else ()
         for kind in (*_EVERYWHERE, *with_body, *private):
             status, slug, title, _ = PROBLEMS[kind]
             responses[str(status)] = _problem_response(title, slug)
@@ -270,6 +294,9 @@ def _security_schemes() -> Json:
     subscription = "`[Bearer ]{Store} {token}`; stores: Web, RevenueCat, Google, Apple"
     return {
         "subscription": {"type": "apiKey", "in": "header", "name": "Authorization", "description": subscription},
+        "backupKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "as the app sends it"},
+        "backupKeyAsBearer": {"type": "http", "scheme": "bearer", "description": "the name's key"},
+        "backupKeyInBrowser": {"type": "http", "scheme": "basic", "description": "the name and its key"},
         "operator": {"type": "http", "scheme": "bearer", "description": "`OPERATOR_TOKEN`, or a Google identity token"},
         "operatorInBrowser": {"type": "http", "scheme": "basic", "description": "any name, `OPERATOR_TOKEN`"},
     }

@@ -126,3 +126,26 @@ class ChatsFull(ServiceError):
 
 class Overloaded(ServiceError):
     """A bounded resource of this process stayed busy past its deadline."""
+
+
+class WrongKey(ServiceError):
+    """The name has no such key for backups, or there is no such name."""
+
+
+class UnknownBackup(ServiceError):
+    """The database has no such backup of this name, or no longer."""
+
+
+class BackupsOff(ServiceError):
+    """This server keeps no backups of phones; BACKUP_STORE turns that on."""
+
+
+class RangeNotSatisfiable(ServiceError):
+    """The file ends before the range that is asked for.
+
+    `byte_count` is how long it is.
+    """
+
+    def __init__(self, byte_count: int) -> None:
+        super().__init__()
+        self.byte_count = byte_count

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
+from shared.backup_keys import digest_of
 from shared.data.pool import Database
 from shared.passwords import fast_verifier
 
@@ -17,6 +18,7 @@ CHAT = OTHERS[-1]
 TABLES = (
     "users", "user_events", "user_follow_secrets", "user_inbox_items", "shared_items", "rate_limit_consumptions",
     "chats", "chat_messages", "metric_buckets", "cleanup_runs", "source_counts",
+    "backup_keys", "backups",
 )  # fmt: skip
 FILL = (
     """INSERT INTO users (id, user_lookup, hashed_password, last_accessed, created, salt, encryption_iv, rsa_public_key,
@@ -55,14 +57,26 @@ FILL = (
     """INSERT INTO source_counts (source, hour, accounts)
        SELECT decode(lpad(to_hex(n), 16, '0'), 'hex'), now() - n % 3 * interval '1 day', 1
        FROM generate_series(1, CAST(:users AS int)) AS n""",
+    "INSERT INTO backup_keys (name, digest, created_at) SELECT 'l' || id, '', now() FROM users WHERE id <> :hero",
+    "INSERT INTO backup_keys (name, digest, created_at) VALUES ('hero', :backup_digest, now())",
+    """INSERT INTO backups (id, name, sha256, bytes, stored_at)
+       SELECT gen_random_uuid(), name, sha256(convert_to(CAST(n AS text), 'UTF8')), 9, now() - n * interval '40 days'
+       FROM backup_keys, generate_series(1, 12) AS n""",
+    """INSERT INTO backups (id, name, sha256, bytes, stored_at)
+       SELECT CAST(lpad(to_hex(n), 32, '0') AS uuid), 'hero', sha256(convert_to('h' || n, 'UTF8')), 9,
+              now() - n * interval '1 hour'
+       FROM generate_series(0, CAST(:of_hero AS int)) AS n""",
     """INSERT INTO cleanup_runs (started, finished, dry_run, deleted, remaining)
        SELECT now(), now(), false, '{}', false FROM generate_series(1, CAST(:of_hero AS int))""",
 )
+NOT_BY_PAGE = {"users", "chats", "backup_keys", "backups"}  # what the calls need of them stays
 DELETE_ALL = tuple(f"DELETE FROM {table}" for table in reversed(TABLES))
 DELETE_MOST = (
     "DELETE FROM users WHERE id > '00000000-0000-0000-0000-000000000010' AND id <> CAST(:chat AS uuid)",
     "DELETE FROM chats WHERE id > '00000000-0000-0000-0000-000000000010' AND id <> CAST(:chat AS uuid)",
-    *(f"DELETE FROM {table} WHERE ctid > '(0,10)'" for table in TABLES if table not in {"users", "chats"}),
+    "DELETE FROM backup_keys WHERE name <> 'hero'",
+    "DELETE FROM backups WHERE id > '00000000-0000-0000-0000-000000000010'",
+    *(f"DELETE FROM {table} WHERE ctid > '(0,10)'" for table in TABLES if table not in NOT_BY_PAGE),
 )
 
 
@@ -75,6 +89,7 @@ STEPS = {  # whether it is full in the end, and whether statistics lie
 }
 VALUES: dict[str, Any] = {
     "users": USERS, "of_hero": OF_HERO, "hero": HERO, "verifier": fast_verifier(HERO, PASSWORD), "chat": CHAT,
+    "backup_digest": digest_of(PASSWORD),
 }  # fmt: skip
 
 

@@ -24,6 +24,7 @@ POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 MAX_CONNECTIONS = 600  # a dozen servers of each worker, with 16 each
 VARIABLES = {"default": "TEST_DATABASE_URL", "postgres15": "TEST_DATABASE_URL_POSTGRES15"}
 FUNCTION_USERS = {family: f"liftlog_{family}" for family in GRANTS}  # on servers of our own
+BACKUP_FOLDER = "TEST_BACKUP_FOLDER"  # the environment variable with the folder of phones' backups
 RUN = "TEST_RUN"  # the environment variable with the run's own part of all its databases' names
 
 
@@ -34,6 +35,7 @@ def start_servers() -> ExitStack:
     """
     os.environ[RUN] = uuid4().hex[:8]
     with ExitStack() as started:
+        os.environ[BACKUP_FOLDER] = started.enter_context(tempfile.TemporaryDirectory(prefix="liftlog-test-backups-"))
         if "TEST_DATABASE_URL" in os.environ:
             admin = started.enter_context(closing(Admin(os.environ["TEST_DATABASE_URL"])))
             started.callback(admin.drop_all)

@@ -17,6 +17,7 @@ import yaml
 
 from local.processes import free_port, wait_until_listening
 from shared.data.pool import Database
+from tests.databases import BACKUP_FOLDER
 from tests.waiting import WAIT_SECONDS
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
@@ -54,6 +55,7 @@ class Server:
                 "PORT": str(self.port),
                 "THREADS": "66",
                 "CHAT_TOKEN_KEY": CHAT_TOKEN_KEY,
+                "BACKUP_STORE": f"file://{os.environ.get(BACKUP_FOLDER, '')}",
                 "DB_POOL_SIZE": "16",
                 "LOG_LEVEL": "ERROR",
             }
@@ -131,7 +133,7 @@ class Answer:
 
 def family_of(path: str) -> str:
     """Return the family that serves a path, from the manifest."""
-    first = path.lower().removeprefix("/v2").split("/")[1]
+    first = path.partition("?")[0].lower().removeprefix("/v2").split("/")[1]
     for name, entry in manifest().items():
         if any(route.split(" ")[1].split("/")[1] == first for route in entry["routes"]):
             return name

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from functions.cleanup import phone_backups
 from shared.data import (
     chats,
     database,
@@ -20,6 +21,7 @@ from shared.data import (
     shared_items,
     users,
 )
+from shared.settings.backups import backup_settings
 from shared.settings.operation import CleanupSettings
 
 BATCH_ROWS = 500
@@ -77,6 +79,14 @@ def tasks(settings: CleanupSettings) -> list[Task]:
             lambda: metric_buckets.count_retirable(db, METRICS_KEPT),
             lambda limit: metric_buckets.retire(db, older_than=METRICS_KEPT, limit=limit),
         ),
+        *(_of_backups() if backup_settings().store else ()),
+    ]
+
+
+def _of_backups() -> list[Task]:
+    return [
+        Task("backups", phone_backups.count_retired, phone_backups.delete_retired),
+        Task("backup_files", phone_backups.count_orphans, phone_backups.delete_orphans),
     ]
 
 

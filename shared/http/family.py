@@ -55,17 +55,19 @@ class Family:
         answer: type[WireSchema] | None = None,
         credentials: bool = False,
         stores: bool | None = None,
-        upload_bytes: int = 0,
+        upload_bytes: Callable[[], int] | None = None,
+        guarded: str = "subscriber",
     ) -> Callable[[Handler], Handler]:
         """Register a handler. Its arguments are the body's fields and the names in braces in the path.
 
         A guard is asked before the body is read, unless the body may stand for its header; what it returns is the
-        handler's argument `subscriber`.
+        handler's argument of the name that `guarded` gives.
         `credentials`: browsers send theirs along, and want to be told that they may. `stores`: it is refused where the
-        database's disk is full; default: what is PUT does. `upload_bytes`: its body is no JSON but a file of so many
-        bytes at most, the handler's argument `upload`; the guard is asked before it is taken in, and once more after.
+        database's disk is full; default: what is PUT does. `upload_bytes`: its body is no JSON but a file of as many
+        bytes at most as that says, the handler's argument `upload`; the guard is asked before it is taken in, and once
+        more after.
         """
-        if upload_bytes:
+        if upload_bytes is not None:
             uploads.accept(method, path, upload_bytes)
         body_schema = body() if body else None
         needed = body_schema.max_json_bytes() if body_schema else 0
@@ -85,6 +87,7 @@ class Family:
                     credentials=credentials,
                     stores=method == "PUT" if stores is None else stores,
                     upload_bytes=upload_bytes,
+                    guarded=guarded,
                 )
             )
             return handler

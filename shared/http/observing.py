@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 SERVER_ERROR = 500
 UNKNOWN_ROUTE = "unknown"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-_AUTHENTICATION = (errors.WrongPassword, errors.NotSubscribed, errors.NotOperator)
+_AUTHENTICATION = (errors.WrongPassword, errors.NotSubscribed, errors.NotOperator, errors.WrongKey)
 _WARNED_OF = frozenset({401, 403, 429})
 _REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")  # W3C Trace Context, §3.2

@@ -26,14 +26,20 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
     errors.NotSubscribed: (
         401, "not-subscribed", "A subscription is needed.", {"WWW-Authenticate": "Bearer"},  # RFC 9110 §11.6.1
     ),
+    errors.WrongKey: (
+        401, "wrong-key", "The name or its key is wrong.", {"WWW-Authenticate": 'Basic realm="LiftLog backups"'},
+    ),
+    errors.BackupsOff: (403, "backups-off", "No backups are taken here.", {}),
     errors.ForeignPage: (403, "foreign-page", "Pages of other sites may not ask for this.", {}),
     errors.UnknownUser: (404, "unknown-user", "There is no such user.", {}),
     errors.UnknownSharedItem: (404, "unknown-shared-item", "There is no such shared item.", {}),
     errors.UnknownPath: (404, "unknown-path", "There is nothing at this path.", {}),
     errors.UnknownConnection: (404, "unknown-connection", "There is no such connection.", {}),
+    errors.UnknownBackup: (404, "unknown-backup", "There is no such backup.", {}),
     errors.MethodNotAllowed: (405, "method-not-allowed", "The path does not take this method.", {}),
     errors.BodyTooLarge: (413, "body-too-large", "The body is larger than this request can need.", {}),
     errors.UnsupportedEncoding: (415, "unsupported-encoding", "Bodies must not be compressed.", {}),
+    errors.RangeNotSatisfiable: (416, "range-not-satisfiable", "The file is shorter than that.", {}),
     errors.ModelRefused: (422, "model-refused", "The planner declines the request.", {}),
     errors.ContextFull: (422, "context-full", "The request is too long for the planner's model.", {}),
     errors.InboxFull: (429, "inbox-full", "The inbox is full.", RETRY_LATER),
@@ -65,6 +71,8 @@ def problem_response(error: errors.ServiceError) -> Response:
     response.headers.update(headers)
     if isinstance(error, errors.MethodNotAllowed):
         response.headers["Allow"] = error.allowed
+    if isinstance(error, errors.RangeNotSatisfiable):
+        response.headers["Content-Range"] = f"bytes */{error.byte_count}"  # RFC 9110 §15.5.17
     if isinstance(error, errors.RateLimited):
         response.headers["Retry-After"] = http_date(error.retry_at + _LESS_THAN_A_SECOND)  # whole seconds, cut
     return response

@@ -31,7 +31,7 @@ from shared.settings.operation import maintenance_settings
 # has no route of such a path, a proxy or the balancer has erred. A test holds it against the manifest.
 APP_PATHS = (
     "users?", "user/[^/]+", "events?", "follow-secret(/delete)?", "inbox", "shareditem(/[^/]+)?",
-    "ai/(workout|session)", "ai-chat(-v2)?(/negotiate)?",
+    "ai/(workout|session)", "ai-chat(-v2)?(/negotiate)?", "backup(/[^/]+)?",
 )  # fmt: skip
 APP_PATH_AT_END = re.compile(rf"/({'|'.join(APP_PATHS)})\Z", re.IGNORECASE)
 Handler = Callable[..., Any]
@@ -64,7 +64,8 @@ class Route:
     max_body_bytes: int
     credentials: bool
     stores: bool  # more than it may replace or delete
-    upload_bytes: int  # its body is a file of so many bytes at most; 0: it is JSON
+    upload_bytes: Callable[[], int] | None  # its body is a file of so many bytes at most; None: it is JSON
+    guarded: str  # the handler's argument that the guard returns
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -96,15 +97,16 @@ class Route:
     def judge_head(self, call: Call) -> None:
         """Raise what is wrong with an upload before its body has come."""
         self._let_in(call, lambda: None)
-        refuse_by_head(flask.request, self.upload_bytes)
+        if self.upload_bytes is not None:
+            refuse_by_head(flask.request, self.upload_bytes())
 
     def _let_in(self, call: Call, body: Callable[[], Any]) -> dict[str, Any]:
         """Return what the guard says of who asks, as a handler's argument. Raises what keeps them out."""
         self._refuse_if_closed()
         if self.is_private:
             refuse_foreign_pages(flask.request)
-        subscriber = self.guard(self._authorization(call, body)) if self.guard else None
-        return {} if subscriber is None else {"subscriber": subscriber}
+        found = self.guard(self._authorization(call, body)) if self.guard else None
+        return {} if found is None else {self.guarded: found}
 
     def run(self, call: Call, path_arguments: dict[str, str]) -> Response:
         """Ask the guard, check the request's body, run the handler, and return its answer."""
@@ -113,8 +115,8 @@ class Route:
         if self.body is not None:
             value = body()
             arguments |= self.body.parse({} if value is None else value)
-        if self.upload_bytes:
-            arguments["upload"] = read_upload(flask.request, self.upload_bytes)
+        if self.upload_bytes is not None:
+            arguments["upload"] = read_upload(flask.request, self.upload_bytes())
         result = self.handler(**arguments)
         if isinstance(result, Response):
             return result

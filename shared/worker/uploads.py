@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from shared.errors import InvalidSetting
 from shared.paths import bare_path
 
 if TYPE_CHECKING:
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
 HEAD_ALONE = "liftlog.head_alone"
 MOST_UPLOADS = 16  # at once in one process
 _TARGET = re.compile(rb"([A-Z]+) (?:https?://[^/ ]*)?(/[^ ?]*)")
-_accepted: dict[tuple[str, str], int] = {}
+_accepted: dict[tuple[str, str], Callable[[], int]] = {}
 
 
-def accept(method: str, path: str, most_bytes: int) -> None:
-    """Take uploads of so many bytes at a path. `path`: as routes have it, without arguments."""
+def accept(method: str, path: str, most_bytes: Callable[[], int]) -> None:
+    """Take uploads at a path, of as many bytes as `most_bytes` says when one comes: it may be a setting.
+
+    `path`: as routes have it, without arguments.
+    """
     _accepted[method, path] = most_bytes
 
 
@@ -32,7 +36,11 @@ def most_bytes(head: bytes | bytearray) -> int:
     if target is None:
         return 0
     path = unquote(target[2].decode("latin-1"), "latin-1")
-    return _accepted.get((target[1].decode(), bare_path(path).lower()), 0)
+    most = _accepted.get((target[1].decode(), bare_path(path).lower()))
+    try:
+        return most() if most else 0
+    except InvalidSetting:  # so the function will say
+        return 0
 
 
 def is_welcome(application: "WSGIApplication", environ: "WSGIEnvironment") -> bool:

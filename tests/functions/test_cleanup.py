@@ -27,6 +27,8 @@ NAMES = {
     "chats",
     "metric_minutes",
     "metric_hours",
+    "backups",
+    "backup_files",
 }
 
 

@@ -53,6 +53,10 @@ ROWS = {
         """,
     "0010": "UPDATE user_inbox_items SET source = '\\x01'",
     "0012": "UPDATE chat_messages SET held_until = '2025-06-01'",
+    "0013": """
+        INSERT INTO backup_keys VALUES ('one', '\\x01', '2025-06-01', '2025-06-02');
+        INSERT INTO backups VALUES ('00000000-0000-4000-8000-000000000005', 'one', '\\x02', 3, '2025-06-02')
+        """,
 }
 
 

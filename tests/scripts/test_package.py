@@ -143,10 +143,18 @@ def test_each_zip_holds_what_it_needs_and_no_more(zips):
 def test_only_who_uses_a_library_gets_it(zips):
     users = {
         library: {name for name in NAMES if library in required(zips / f"{name}.zip")}
-        for library in ("functions-framework", "openai", "alembic", "prometheus-client", "google-cloud-scheduler")
+        for library in (
+            "functions-framework",
+            "openai",
+            "alembic",
+            "prometheus-client",
+            "google-cloud-scheduler",
+            "google-cloud-storage",
+        )
     }
     assert users == {
         "functions-framework": set(NAMES),
+        "google-cloud-storage": {"backup", "cleanup", "gateway"},
         "openai": {"ai", "ai_chat", "gateway"},
         "alembic": {"migrate", "gateway"},
         "prometheus-client": {"metrics", "gateway"},

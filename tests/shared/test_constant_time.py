@@ -7,7 +7,7 @@ import pytest
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 SECRETS = frozenset({"digest", "key", "presented", "signature", "token", "_digest"})
-WHERE_SECRETS_ARE_CHECKED = ("operators.py", "signalr/tickets.py", "subscriptions/web.py")
+WHERE_SECRETS_ARE_CHECKED = ("backup_keys.py", "operators.py", "signalr/tickets.py", "subscriptions/web.py")
 
 
 def compared(path):

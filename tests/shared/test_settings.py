@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import InvalidSetting
+from shared.settings.backups import backup_settings
 from shared.settings.database import database_settings
 from shared.settings.operation import cleanup_settings, metric_settings
 from shared.settings.planner import chat_settings, model_settings
@@ -25,6 +26,11 @@ NUMBERS = [
     ("STORE_OUTAGE_HOURS", store_settings, "outage_hours", 24, 0, 168),
     ("METRICS_FLUSH_SECONDS", metric_settings, "flush_seconds", 5, 0.1, 3600),
     ("EVENT_RETENTION_DAYS", cleanup_settings, "event_retention_days", 30, 0, 3650),
+    ("BACKUP_MAX_BYTES", backup_settings, "most_bytes", 67_108_864, 1, 1_073_741_824),
+    ("BACKUP_KEEP_NEWEST", backup_settings, "keep_newest", 10, 1, 10_000),
+    ("BACKUP_KEEP_DAYS", backup_settings, "keep_days", 31, 0, 10_000),
+    ("BACKUP_KEEP_MONTHS", backup_settings, "keep_months", 12, 0, 1000),
+    ("BACKUP_QUOTA_COUNT", backup_settings, "quota_count", 200, 2, 1_000_000),
     ("CLEANUP_SECONDS", cleanup_settings, "seconds", 240, 1, 1500),
 ]
 

@@ -5,6 +5,7 @@ Work is counted, not timed: the rows that the plan's nodes really produced and t
 """
 
 import inspect
+from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -13,8 +14,11 @@ import pytest
 
 import migrations
 import shared.data
+from shared.backup_keys import PresentedKey
 from shared.credentials import Credentials
 from shared.data import (
+    backup_keys,
+    backups,
     chat_turns,
     chats,
     cleanup_runs,
@@ -32,11 +36,14 @@ from shared.data.chat_turns import Part
 from shared.data.pool import Database
 from shared.errors import ServiceError
 from shared.metrics import Bucket
+from shared.settings.backups import BackupSettings
 from tests.crowded import ALL, CHAT, DAY, HERO, HOUR, OTHERS, PASSWORD, fill
 
 TIMES, BESIDES = 3, 500  # a plan may do so many times the work, and so many rows and pages besides
 HERO_CREDENTIALS = Credentials(HERO, PASSWORD)
 MINE = {"credentials": HERO_CREDENTIALS}
+HEROS_KEY = PresentedKey("hero", PASSWORD)
+ROOMY = BackupSettings("", "", 1, 10, 31, 12, 10**9, 10_000)
 CALLS: dict[Any, list[dict[str, Any]]] = {
     users.create: [{"address": "192.0.2.1"}],
     users.count_unused: [{}],
@@ -88,6 +95,14 @@ CALLS: dict[Any, list[dict[str, Any]]] = {
     metric_buckets.retire: [{"older_than": ALL, "limit": 500}],
     metric_buckets.count_foldable: [{"older_than": ALL}],
     metric_buckets.count_retirable: [{"older_than": ALL}],
+    backup_keys.put: [{"name": "a new one", "digest": b"d"}],
+    backup_keys.check: [{"presented": HEROS_KEY}],
+    backups.put: [{"backup_id": OTHERS[-1], "name": "hero", "sha256": b"new", "byte_count": 9, "settings": ROOMY}],
+    backups.list_all: [{"presented": HEROS_KEY}],
+    backups.get: [{"presented": key, "backup_id": HERO} for key in (HEROS_KEY, replace(HEROS_KEY, name=None))],
+    backups.count_retired: [{"settings": ROOMY}],
+    backups.retire: [{"settings": ROOMY, "limit": 500}],
+    backups.known: [{"ids": OTHERS[:200]}],
     readiness.check: [{}],
     users.delete: [MINE],
 }
