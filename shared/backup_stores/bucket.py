@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from shared.backup_stores.stored_file import StoredFile
 from shared.errors import ProviderUnavailable
@@ -15,7 +15,8 @@ from shared.errors import ProviderUnavailable
 if TYPE_CHECKING:
     from google.cloud.storage import Bucket
 
-TIMEOUT_SECONDS = 60.0  # to connect, and between two pieces
+TIMEOUT_SECONDS = 30.0  # to connect, and between two pieces
+RETRY_SECONDS = 20.0  # what fails is asked again for so long
 _PIECE_BYTES = 2 * 1024 * 1024  # of an upload, in memory; a multiple of 256 KiB (Cloud Storage, "Resumable uploads")
 
 
@@ -43,7 +44,7 @@ class BucketStore:
         with _failures():
             blob = self._bucket.blob(self._prefix + place, chunk_size=_PIECE_BYTES)
             # Told its size, the client would take up to 8 MiB into memory, to send them in one request.
-            blob.upload_from_file(file, rewind=True, content_type="application/gzip", timeout=TIMEOUT_SECONDS)
+            blob.upload_from_file(file, rewind=True, content_type="application/gzip", **_patience())
 
     def open(self, place: str, start: int, byte_count: int) -> IO[bytes]:
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it
@@ -58,7 +59,7 @@ class BucketStore:
     def _fetch(self, place: str, start: int, byte_count: int, file: IO[bytes]) -> None:
         with _failures():
             self._bucket.blob(self._prefix + place).download_to_file(
-                file, start=start, end=start + byte_count - 1, raw_download=True, timeout=TIMEOUT_SECONDS
+                file, start=start, end=start + byte_count - 1, raw_download=True, **_patience()
             )
         if file.tell() != byte_count:
             raise ProviderUnavailable("Cloud Storage: an object is too short")
@@ -68,14 +69,20 @@ class BucketStore:
 
         with _failures():
             try:
-                self._bucket.blob(self._prefix + place).delete(timeout=TIMEOUT_SECONDS)
+                self._bucket.blob(self._prefix + place).delete(**_patience())
             except NotFound:
                 return
 
     def list_files(self) -> Iterator[StoredFile]:
         with _failures():
-            for blob in self._bucket.list_blobs(prefix=self._prefix, timeout=TIMEOUT_SECONDS):
+            for blob in self._bucket.list_blobs(prefix=self._prefix, **_patience()):
                 yield StoredFile(blob.name.removeprefix(self._prefix), blob.updated)
+
+
+def _patience() -> dict[str, Any]:
+    from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: PLC0415
+
+    return {"timeout": TIMEOUT_SECONDS, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
 
 
 @contextmanager

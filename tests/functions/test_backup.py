@@ -9,52 +9,20 @@ import hashlib
 import os
 import zlib
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
-from shared.backup_keys import digest_of, new_key
 from shared.backup_stores import place_of
-from shared.data import backup_keys
 from tests.databases import BACKUP_FOLDER
+from tests.functions.test_uploads import peak_bytes, worker
+from tests.phones import OCTETS, Phone, content
 from tests.servers import Caller, Servers
 from tests.waiting import wait_for
 
 MIB = 1024 * 1024
-OCTETS = {"Content-Type": "application/octet-stream"}
-
-
-def content(size=3000):
-    return gzip.compress(os.urandom(size))
-
-
-class Phone:
-    """A phone whose user has typed a URL and a key."""
-
-    def __init__(self, call, name=None):
-        self.call = call
-        self.name = name or f"ann-{uuid4()}"
-        self.key = new_key()
-        backup_keys.put(call.db, self.name, digest_of(self.key))
-        self.path = f"/backup?user={self.name}"
-
-    def headers(self, **others):
-        return OCTETS | {"X-Api-Key": self.key} | others
-
-    def send(self, body, **headers):
-        return self.call("POST", self.path, body, headers=self.headers(**headers))
-
-    def stored(self, body):
-        answer = self.send(body)
-        assert answer.status_code == 200, answer.content
-        return answer.json
-
-    def listed(self):
-        return self.call("GET", self.path, headers=self.headers()).json["backups"]
-
-    def get(self, backup, method="GET", **headers):
-        return self.call(method, f"/backup/{backup['id']}", headers=self.headers(**headers))
 
 
 @pytest.fixture
@@ -373,3 +341,20 @@ def test_metrics_count_them(own):
         return f"liftlog_backup_bytes_total {2 * len(body)}" in text and 'liftlog_backups_total{what="new"} 1' in text
 
     wait_for(counted)
+
+
+AT_ONCE, LARGE_BYTES = 8, 20 * MIB
+
+
+def test_eight_phones_at_once_take_no_memory(own):
+    """20 MiB each, up and down again: 9 MiB in all."""
+    call = own()
+    phones = [Phone(call) for _ in range(AT_ONCE)]
+    bodies = [content(LARGE_BYTES) for _ in phones]
+    phones[0].get(phones[0].stored(content()))  # what is imported at first use
+    before = peak_bytes(worker(call.server("/backup")))
+    with ThreadPoolExecutor(AT_ONCE) as executor:
+        backups = list(executor.map(Phone.stored, phones, bodies))
+        answers = list(executor.map(Phone.get, phones, backups))
+    assert [answer.content for answer in answers] == bodies
+    assert peak_bytes(worker(call.server("/backup"))) - before < 16 * MIB

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from shared.backup_stores import place_of
-from tests.functions.test_backup import Phone, content
+from tests.phones import Phone, content
 from tests.servers import Caller, Servers
 
 pytestmark = pytest.mark.slow
