@@ -67,6 +67,7 @@ locals {
       { for name, value in { OPERATOR_IAM = "true" } : name => value if row.access == "private" },
       { for name, value in { CLEANUP_JOB = "projects/${var.project}/locations/${var.region}/jobs/${local.cleanup_job_name}" } : name => value if contains(local.serves_cleanup, row.source) },
       { for name, value in { CHAT_LIMIT = tostring(row.concurrency - local.threads_beside) } : name => value if contains(local.serves_chats, row.source) },
+      { for name, value in local.backup_settings : name => value if contains(local.serves_backups, row.source) },
     )
   }
 }

@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 from client.model_server import ModelServer
 from rehearsal.topology import Topology
 from shared.data.pool import Database
-from tests.databases import VARIABLES, Databases, as_function, start_servers
+from tests.databases import BACKUP_FOLDER, VARIABLES, Databases, as_function, start_servers
 from tests.servers import CHAT_TOKEN_KEY, Answer, Caller, Servers, manifest
 from tests.terraform.planning import DOMAIN, Plan, Terraform
 from tests.topologies import ThroughBalancer
@@ -171,6 +171,7 @@ def topology(production: Plan, database_url: str) -> Iterator[Topology]:
     secrets = {"CHAT_TOKEN_KEY": CHAT_TOKEN_KEY, "WEB_AUTH_API_KEY": "key"}
     with ModelServer() as model:
         settings = {"LOG_LEVEL": "ERROR", "OPENAI_BASE_URL": model.base_url}
+        settings["BACKUP_STORE"] = f"file://{os.environ[BACKUP_FOLDER]}"
         with Topology(production, ("127.0.0.1", 0), database_url, secrets, **settings) as running:
             yield running
 

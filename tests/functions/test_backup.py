@@ -238,6 +238,7 @@ def test_head_says_how_long_it_is(phone):
     assert "Content-Encoding" not in answer.headers
 
 
+@pytest.mark.direct
 def test_an_operator_gets_one_through_gcloud(call, phone):
     """What `gcloud functions call` sends has no query: the name stands in Basic."""
     if call.alone:

@@ -9,6 +9,7 @@ import pytest
 from shared.service_levels import NOT_IN_LATENCY, SERVICE_LEVELS
 from shared.settings.planner import THREADS_BESIDE_CHATS
 from shared.worker.incoming import MOST_BODY_BYTES
+from tests.examples import ROUTES
 from tests.servers import manifest
 from tests.terraform.planning import DOMAIN, PROJECT, REGION, ROOT, Plan
 
@@ -341,9 +342,13 @@ def test_the_firewall_reads_no_body(production):
 
 def test_bodies_that_functions_refuse_politely_pass_and_larger_ones_do_not(production):
     (rule,) = [rule for rule in production.one("google_compute_security_policy")["rule"] if rule["priority"] == 100]
-    limit = re.search(r"> (\d+)$", rule["match"][0]["expr"][0]["expression"])
+    limit = re.search(
+        r"> (\d+) && !request\.path\.lower\(\)\.matches\('(.*)'\)$", rule["match"][0]["expr"][0]["expression"]
+    )
     assert limit
     assert MOST_BODY_BYTES < int(limit[1]) <= 32 * 1024 * 1024
+    with_uploads = {route for route, registered in ROUTES.items() if registered.upload_bytes is not None}
+    assert {route for route in ROUTES if re.fullmatch(limit[2], route.split(" ")[1])} == with_uploads | {"GET /backup"}
 
 
 def test_refusals_are_never_404_or_401(production):
