@@ -47,7 +47,7 @@ def _serve(settings: LocalSettings, started: ExitStack) -> None:
     wait_for_port(settings)
     url, postgres = start_database(settings, started)
     secrets = local_secrets(settings)
-    gateway = _start_gateway(settings, url, secrets | _disk(settings, postgres))
+    gateway = _start_gateway(settings, url, secrets | _disk(settings, postgres) | _phone_backups(settings))
     started.callback(processes.end, gateway, STOP_SECONDS)
     _wait_for_answer(settings, gateway)
     print(f"LiftLog answers on {base_url(settings)} (Ctrl-C ends it)", flush=True)
@@ -61,6 +61,11 @@ def _disk(settings: LocalSettings, postgres: EmbeddedPostgres | None) -> dict[st
     half_mib = shutil.disk_usage(settings.data_dir).total // 2**21
     reserve = os.environ.get("STORAGE_RESERVE_MIB") or str(min(postgres.log_mib + DELETION_MIB, half_mib))
     return {"STORAGE_FOLDER": str(settings.data_dir), "STORAGE_RESERVE_MIB": reserve}
+
+
+def _phone_backups(settings: LocalSettings) -> dict[str, str]:
+    """Return where the gateway keeps backups of phones. Nobody stores any before there is a key for it."""
+    return {"BACKUP_STORE": os.environ.get("BACKUP_STORE") or (settings.data_dir / "phone-backups").as_uri()}
 
 
 def _start_gateway(settings: LocalSettings, database_url: str, further: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -1,5 +1,6 @@
 """`make serve` as a person meets it: starts, signals, kills, folders, and what it says when it cannot."""
 
+import gzip
 import os
 import pwd
 import shutil
@@ -94,6 +95,14 @@ def create_account(server: Serve) -> str:
     return str(answer.json()["id"])
 
 
+def store_backup(server: Serve, name: str) -> int:
+    """Make a key and store a backup with it, as somebody on this machine may. Return the status."""
+    made = requests.post(f"{server.url}/backup-key", json={"user": name}, timeout=WAIT_SECONDS).json()
+    headers = {"X-Api-Key": made["key"]}
+    url = f"{server.url}/backup?user={name}"
+    return requests.post(url, gzip.compress(b"data"), headers=headers, timeout=WAIT_SECONDS).status_code
+
+
 def knows(server: Serve, account: str) -> bool:
     return requests.get(f"{server.url}/user/{account}", timeout=WAIT_SECONDS).status_code == 200
 
@@ -171,7 +180,15 @@ def test_servers_with_ports_and_folders_of_their_own_run_side_by_side(serve, ser
     "name", ["a" * 150 + "/" + "b" * 150, "with spaces in it", "a,b'c\"d", "a+b%41&c=d#e?f", "größer"]
 )
 def test_any_folder_will_do(serve, folder, name):
-    assert create_account(serve(folder / name).wait_until_ready())
+    server = serve(folder / name).wait_until_ready()
+    assert create_account(server)
+    assert store_backup(server, "ann") == 200
+    assert len(list((folder / name / "phone-backups" / "ann").iterdir())) == 1
+
+
+def test_backups_of_phones_may_be_off(serve, folder):
+    server = serve(folder / "without", BACKUP_STORE="off").wait_until_ready()
+    assert store_backup(server, "ann") == 403
 
 
 def test_a_relative_folder_is_below_the_current_one(serve, folder):
