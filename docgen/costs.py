@@ -59,6 +59,8 @@ PRICES = {
     "pipeline's e2-highcpu-8": Price(0.016, "minute, none of them free", "build/pricing", BUILDS),
     "functions' builds, e2-standard-2": Price(0.006, "minute after 2 500", "build/pricing", BUILDS),
     "alert's condition": Price(0.10, "month", "stackdriver/pricing", MEMORY),
+    "backups of phones": Price(0.02, "GiB-month", "storage/pricing", MEMORY),
+    "backups' writing": Price(0.05, "10 000 requests", "storage/pricing", MEMORY),
     "images": Price(0.10, "GiB-month after 0.5 GiB", "artifact-registry/pricing", MEMORY),
     "language model, read": Price(2, "million tokens", "openai.com/api/pricing", MEMORY),
     "language model, written": Price(8, "million tokens", "openai.com/api/pricing", MEMORY),
@@ -102,6 +104,9 @@ SUBSCRIBERS = 0.02
 TURNS = 20  # of a subscriber in a month, with the planner
 TOKENS = {"read": 4000, "written": 1000}  # of a turn
 PROBES_PER_MINUTE = 6  # the uptime check's
+PHONES_WITH_BACKUPS = 0.05  # of the users, where `keep_phone_backups` is true
+BACKUPS_MIB = 30 * 3  # that are kept of one phone: a year of workouts, and what versioning keeps for a month
+WRITES = 4  # requests to Cloud Storage for a backup of 3 MiB
 IMAGE_GIB = 8
 RELEASES = {"staging": 8, "production": 4}  # in a month
 PIPELINE_MINUTES = 30  # of one release on E2_HIGHCPU_8 (cloudbuild.yaml), which no free minutes cover
@@ -166,6 +171,7 @@ def lines(functions: dict[str, dict[str, Any]]) -> list[CostLine]:
         CostLine("log lines", 0, 0, usd("log lines", LOG_KB * total / KB_PER_GB - 50)),
         CostLine("secrets, and reading them", _secrets(STAGING, 1), _secrets(PRODUCTION, 3), _secrets(PRODUCTION, 6)),
         CostLine("alerts", *_both(lambda size: usd("alert's condition", size.alerts))),
+        CostLine("backups of phones, where they are kept", 0, 0, _phone_backups(requests["backup"])),
         CostLine("images, packages, state", images, images, images),
         CostLine("builds: the pipeline", _pipeline(STAGING), _pipeline(PRODUCTION), _pipeline(PRODUCTION)),
         CostLine("builds: functions", built, built, built),
@@ -191,6 +197,11 @@ def _kept(functions: dict[str, dict[str, Any]], environment: str) -> float:
         total += usd("function's CPU, idle (least instances)", seconds * row["cpu"])
         total += usd("function's memory", seconds * row["memory"] / 1024)
     return total
+
+
+def _phone_backups(requests: float) -> float:
+    stored = usd("backups of phones", USERS * PHONES_WITH_BACKUPS * BACKUPS_MIB / 1024)
+    return stored + usd("backups' writing", requests * WRITES / 10_000)
 
 
 def _chat(row: dict[str, Any]) -> float:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-NOT_IN_LATENCY = frozenset({"ai", "ai_chat"})  # functions that wait for a language model, or keep a chat open
+# Functions that wait for a language model, keep a chat open, or move files of megabytes.
+NOT_IN_LATENCY = frozenset({"ai", "ai_chat", "backup"})
 
 
 class LevelState(StrEnum):

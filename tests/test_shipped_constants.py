@@ -30,6 +30,10 @@ SHIPPED = [
     ("functions.ai_chat.turns", "PLAN_GROWTH", 1.02, "planner", "only if the plan is 2 % longer than at the last one"),
     ("functions.ai_chat.histories", "MAX_MESSAGES", 20, "planner", "at most 20 messages"),
     ("functions.ai_chat.histories", "MAX_CHARACTERS", 400_000, "planner", "400 000 characters"),
+    ("functions.backup.gzip_files", "MOST_EXPANSION", 16, "backups", "more than 16 times the largest backup"),
+    ("functions.cleanup.phone_backups", "ORPHAN_AGE", timedelta(days=1), "backups", "older than a day"),
+    ("shared.backup_keys", "NAME_CHARACTERS", 64, "backups", "1 to 64 of letters, digits and `._-`"),
+    ("shared.backup_keys", "KEY_BYTES", 32, "adr/0011-backups-of-phones", "Keys are 256 random bits"),
     ("functions.cleanup.sweep", "BATCH_ROWS", 500, "operations", "It works in batches of 500 rows"),
     ("functions.cleanup.sweep", "PAUSE_SHARE", 2, "operations", "with pauses twice as long as each took"),
     (

@@ -16,7 +16,7 @@ import flask
 import functions_framework
 from flask import Request, Response
 
-from functions.backup import downloads, gzip_files, keys
+from functions.backup import downloads, gzip_files, keys, pages
 from functions.backup.schemas import Backup, Backups
 from shared.backup_keys import PresentedKey
 from shared.backup_stores import backup_store, place_of
@@ -58,8 +58,11 @@ def create_backup(*, owner: str, upload: IO[bytes]) -> backups.Backup:
 
 
 @family.route("GET", "/backup", guard=keys.presented, guarded="presented", answer=Backups)
-def list_backups(*, presented: PresentedKey) -> dict[str, list[backups.Backup]]:
-    return {"backups": backups.list_all(database(), presented)}
+def list_backups(*, presented: PresentedKey) -> dict[str, list[backups.Backup]] | Response:
+    found = backups.list_all(database(), presented)
+    if pages.is_wanted(flask.request):
+        return pages.of(str(presented.name), found)
+    return {"backups": found}
 
 
 @family.route("GET", "/backup/{backup_id}", guard=keys.presented, guarded="presented")

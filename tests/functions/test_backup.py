@@ -7,6 +7,7 @@ What the app sends, and that it only shows the status of what is no 2xx, is said
 import gzip
 import hashlib
 import os
+import re
 import zlib
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
@@ -301,6 +302,23 @@ def test_a_store_that_is_none_is_a_fault_of_ours(own, store):
 def test_a_size_that_is_none_is_a_fault_of_ours(own):
     answer = Phone(own(BACKUP_MAX_BYTES="many")).send(content())
     assert (answer.status_code, answer.json["type"]) == (503, "urn:liftlog:problem:not-configured")
+
+
+def test_a_browser_gets_a_page_with_links_to_the_files(call, phone):
+    backups = [phone.stored(content()), phone.stored(content())]
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"} | basic(phone.name, phone.key)
+    answer = call("GET", phone.path, headers=browser)
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "script-src 'none'" in answer.headers["Content-Security-Policy"]
+    links = re.findall(r'href="([^"]+)"', answer.content.decode())
+    assert links == [f"backup/{backup['id']}" for backup in backups[::-1]]
+    assert call("GET", f"/{links[0]}", headers=browser).headers["Content-Type"] == "application/gzip"
+    assert call("GET", "/backup", headers=browser | basic(phone.name, "wrong")).status_code == 401
+
+
+def test_a_browser_without_a_key_is_asked_for_one(call):
+    answer = call("GET", "/backup", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Basic realm="LiftLog backups"')
 
 
 def test_a_full_quota_stores_nothing(own, tmp_path):

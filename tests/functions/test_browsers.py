@@ -81,7 +81,7 @@ def test_this_machine_and_pages_of_this_service_get_them(laptop, migrate_is_empt
         {"Origin": f"http://{HERE}", "Sec-Fetch-Site": "same-origin"},
         {"Sec-Fetch-Site": "none", "Sec-Fetch-Dest": "document"},
     ):
-        answer = ask(laptop.port, request(method, path, {"dry_run": True}, {"Host": HERE} | added))
+        answer = ask(laptop.port, request(method, path, {"dry_run": True, "user": "ann"}, {"Host": HERE} | added))
         assert answer.status == 200, added
         assert "Access-Control-Allow-Origin" not in answer.headers
 
@@ -106,11 +106,11 @@ ELSEWHERE = {
 @pytest.mark.parametrize("route", PRIVATE)
 def test_whoever_is_elsewhere_needs_the_token(laptop, migrate_is_empty, route, added):
     method, _, path = route.partition(" ")
-    answer = ask(laptop.port, request(method, path, {"dry_run": True}, ELSEWHERE[added]))
+    answer = ask(laptop.port, request(method, path, {"dry_run": True, "user": "ann"}, ELSEWHERE[added]))
     assert answer.status in {400, 401}  # 400: gunicorn takes no such Host
     shown = ELSEWHERE[added] | {"Authorization": f"Bearer {TOKEN}"}
     if answer.status == 401:
-        assert ask(laptop.port, request(method, path, {"dry_run": True}, shown)).status == 200
+        assert ask(laptop.port, request(method, path, {"dry_run": True, "user": "ann"}, shown)).status == 200
 
 
 def test_a_token_of_ones_own_is_wanted_on_this_machine_too(database_url):

@@ -31,9 +31,19 @@ def requests_of(user):
         ("POST", "/inbox", user.credentials()),
         ("POST", "/shareditem", user.shared_item()),
         ("GET", "/shareditem/nothing", None),
+        ("POST", "/backup?user=nothing", b"a file"),
+        ("GET", "/backup?user=nothing", None),
+        ("GET", f"/backup/{user.id}?user=nothing", None),
         ("GET", "/health/ready", None),
         ("POST", "/user/delete", user.account()),
     ]
+
+
+def status_of(path):
+    """What comes of such a request while the database is there."""
+    if path.startswith("/backup"):
+        return 401
+    return 404 if "nothing" in path else 200
 
 
 def assert_unavailable(call, user):
@@ -73,7 +83,7 @@ def test_a_restart_of_the_database_is_a_503_and_then_all_is_as_before(postgres):
         postgres.start()
         assert len(call("POST", "/inbox", user.credentials()).json["inboxMessages"]) == 1
         for method, path, body in requests_of(user):
-            assert call(method, path, body).status_code == (404 if "nothing" in path else 200), path
+            assert call(method, path, body).status_code == status_of(path), path
 
 
 def test_an_empty_database_is_a_503(new_database):
