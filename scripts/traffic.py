@@ -8,7 +8,8 @@ from scripts.cloud import CANDIDATE, Cloud, Failed, Service, at_once, say
 from scripts.records import Records, Release
 
 GATEWAY = "gateway"
-PRIVATE = frozenset({"migrate", "metrics", "cleanup", "operator", "health"})  # health is asked while all is closed
+# Health is asked while all is closed.
+PRIVATE = frozenset({"migrate", "metrics", "cleanup", "backup_key", "operator", "health"})
 
 
 def pin(cloud: Cloud) -> None:

@@ -12,6 +12,7 @@ import zlib
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from uuid import UUID, uuid4
 
 import pytest
@@ -60,6 +61,22 @@ def test_the_same_bytes_are_one_backup(phone):
     assert [backup["id"] for backup in phone.listed()] == [first["id"], other["id"]]
     assert phone.get(first).content == body
     assert len(files_of(phone)) == 2
+
+
+def test_the_same_bytes_sent_at_the_same_moment_are_one_backup(phone):
+    body = content(MIB)
+    start = Barrier(4)
+
+    def send(_):
+        start.wait()
+        return phone.stored(body)["id"]
+
+    with ThreadPoolExecutor(4) as executor:
+        ids = set(executor.map(send, range(4)))
+    (backup,) = phone.listed()
+    assert ids == {backup["id"]}
+    assert phone.get(backup).content == body
+    assert len(files_of(phone)) == 1
 
 
 def files_of(phone):

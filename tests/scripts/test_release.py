@@ -455,7 +455,7 @@ def test_a_tag_is_packaged_as_git_has_it(cloud, tmp_path):
     done = run(
         cloud, tmp_path, repository / "scripts" / "deploy.sh", "staging", "v1.0.0", "--dry-run", env=cloud.variables
     )
-    assert "packing 1/12" in done.stderr, done.stderr
+    assert "packing 1/14" in done.stderr, done.stderr
     unknown = run(
         cloud, tmp_path, repository / "scripts" / "deploy.sh", "staging", "v2.0.0", "--dry-run", env=cloud.variables
     )
