@@ -72,9 +72,21 @@ GRANTS: dict[str, tuple[str, ...]] = {
         "player, player_seen_at, is_cancelled) ON chats",
         "SELECT (key, requests), INSERT (key, requests), UPDATE (requests) ON rate_limit_consumptions",
     ),
+    "backup": (
+        _METRICS,
+        "SELECT (name, digest), UPDATE (used_at) ON backup_keys",
+        "SELECT (id, name, sha256, bytes, stored_at), INSERT (id, name, sha256, bytes, stored_at), UPDATE (stored_at) "
+        "ON backups",
+    ),
+    "backup_key": (
+        _METRICS,
+        "SELECT (name, digest, created_at), INSERT (name, digest, created_at), UPDATE (digest, created_at) "
+        "ON backup_keys",
+    ),
     "health": (_METRICS,),
     "metrics": (_METRICS,),
     "cleanup": (
+        "SELECT (id, name, sha256, bytes, stored_at), DELETE ON backups",
         "SELECT (id, seen_at), UPDATE (seen_at), DELETE ON chats",
         "SELECT (id), INSERT (started, finished, dry_run, deleted, remaining), DELETE ON cleanup_runs",
         "SELECT, INSERT (start, instance, counts, gauges), UPDATE (counts, gauges), DELETE ON metric_buckets",

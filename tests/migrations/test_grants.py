@@ -8,7 +8,7 @@ import pytest
 import migrations
 from local.postgres import ROLE
 from migrations.grants import EVERYTHING, GRANTS, rights_of
-from shared.data import events, inboxes, metric_buckets, shared_items, users
+from shared.data import backup_keys, events, inboxes, metric_buckets, shared_items, users
 from shared.data.pool import Database
 from shared.errors import DatabaseUnavailable, InvalidSetting
 from tests.crowded import HERO, fill
@@ -19,9 +19,10 @@ from tests.shared.test_statistics_that_lie import CALLS
 MODULES = {
     "user": ["users"], "event": ["events"], "follow_secret": ["follow_secrets"], "inbox": ["inboxes"],
     "shared_item": ["shared_items"], "ai": ["rate_limits"], "ai_chat": ["chats", "chat_turns", "rate_limits"],
-    "health": ["readiness"], "metrics": ["metric_buckets"],
+    "backup": ["backups"], "health": ["readiness"], "metrics": ["metric_buckets"],
 }  # fmt: skip
-OF_CLEANUP = re.compile(r"(count|delete)_(?!$)|fold|retire")
+OTHERS_TOO: dict[str, list[Any]] = {"backup": [backup_keys.check]}  # of modules that families share
+OF_CLEANUP = re.compile(r"(count|delete)_(?!$)|fold|retire|known$")
 PRIVILEGE = re.compile(r"(SELECT|INSERT|UPDATE|DELETE|USAGE)(?: \(([^)]*)\))?")
 
 
@@ -33,8 +34,12 @@ def calls_of(family: str) -> list[Any]:
     """Return the data functions that a family calls; all write their metrics, and some read them."""
     if family == "cleanup":
         return [function for function in CALLS if is_cleanup(function)] + [metric_buckets.put]
+    if family == "backup_key":
+        return [backup_keys.put, metric_buckets.put]
     found = [function for function in CALLS if function.__module__.rpartition(".")[2] in MODULES[family]]
-    return [function for function in found if not is_cleanup(function)] + [metric_buckets.put]
+    return (
+        [function for function in found if not is_cleanup(function)] + [metric_buckets.put] + OTHERS_TOO.get(family, [])
+    )
 
 
 class Acting(Database):
@@ -123,6 +128,8 @@ def test_a_family_may_do_what_its_statements_need_and_no_more(family, acting, ow
         ("inbox", events.put, CALLS[events.put][0]),
         ("ai", users.list_by_ids, {"user_ids": [HERO]}),
         ("shared_item", users.delete, CALLS[users.delete][0]),
+        ("backup", users.get, {"user_id": HERO}),
+        ("backup", backup_keys.put, CALLS[backup_keys.put][0]),
         ("metrics", shared_items.get, {"item_id": "item7"}),
     ],
 )
