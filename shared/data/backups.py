@@ -135,7 +135,7 @@ _RETIRED = """
 
 def count_retired(db: Database, settings: BackupSettings) -> int:
     """Return how many backups are no longer kept."""
-    return db.count(f"SELECT count(*) FROM ({_RETIRED}) AS retired", **_retention(settings))  # noqa: S608 # nosec B608 - ours
+    return db.count(f"SELECT count(*) FROM ({_RETIRED}) AS retired", **_retention(settings))  # noqa: S608 # nosec B608
 
 
 def retire(db: Database, settings: BackupSettings, limit: int) -> list[Backup]:
@@ -150,7 +150,7 @@ def retire(db: Database, settings: BackupSettings, limit: int) -> list[Backup]:
         WHERE id = ANY(ARRAY(SELECT id FROM retired))
             AND concat(id, stored_at) = ANY(ARRAY(SELECT concat(id, stored_at) FROM retired))
         RETURNING id, name, bytes, sha256, stored_at
-        """,  # noqa: S608 # nosec B608 - ours
+        """,  # noqa: S608 # nosec B608
         limit=limit,
         **_retention(settings),
     )
