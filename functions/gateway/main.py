@@ -15,7 +15,7 @@ import functions_framework
 import yaml
 from flask import Request, Response
 
-from functions.gateway import docs
+from functions.gateway import docs, setup
 from shared.data import database, readiness
 from shared.errors import DatabaseUnavailable
 from shared.http import Family, browsers
@@ -39,8 +39,8 @@ def get_page() -> Response:
     try:
         readiness.check(database())
     except DatabaseUnavailable:
-        return browsers.page(PAGE.substitute(state="not ready: the database does not answer"), 503)
-    return browsers.page(PAGE.substitute(state="ready"))
+        return browsers.page(PAGE.substitute(state="not ready: the database does not answer", setup=""), 503)
+    return browsers.page(PAGE.substitute(state="ready", setup=setup.in_html()))
 
 
 @family.route("GET", "/docs")
