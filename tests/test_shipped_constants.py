@@ -29,7 +29,7 @@ SHIPPED = [
     ("functions.ai_chat.turns", "SEND_SECONDS", 0.1, "planner", "A send is due at most ten times a second"),
     ("functions.ai_chat.turns", "PLAN_GROWTH", 1.02, "planner", "only if the plan is 2 % longer than at the last one"),
     ("functions.ai_chat.histories", "MAX_MESSAGES", 20, "planner", "at most 20 messages"),
-    ("functions.ai_chat.histories", "MAX_CHARACTERS", 400_000, "planner", "400 000 characters"),
+    ("functions.ai_chat.histories", "BYTES_PER_TOKEN", 3, "planner", "a third of its bytes in UTF-8"),
     ("functions.backup.gzip_files", "MOST_EXPANSION", 16, "backups", "more than 16 times the largest backup"),
     ("functions.cleanup.phone_backups", "ORPHAN_AGE", timedelta(days=1), "backups", "older than a day"),
     ("shared.backup_keys", "NAME_CHARACTERS", 64, "backups", "1 to 64 of letters, digits and `._-`"),

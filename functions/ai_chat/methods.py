@@ -1,6 +1,8 @@
 """The methods of both hubs. What the model does with a turn is in `turns`."""
 
-from functions.ai_chat import plans, turns
+from dataclasses import replace
+
+from functions.ai_chat import histories, plans, turns
 from functions.ai_chat.turns import Cancelled
 from shared.data import rate_limit_database, rate_limits
 from shared.errors import RateLimited, ServiceError
@@ -16,7 +18,7 @@ chat_v2 = Hub("/ai-chat-v2")
 
 @chat.turn("Introduce")
 def introduce(turn: Turn, locale: str | None = None) -> ConversationState:
-    return _play(turn, turns.introduction(locale, None), version=1)
+    return _play(_noted(turn, locale), turns.introduction(locale, None), version=1)
 
 
 @chat.turn("SendMessage")
@@ -28,7 +30,7 @@ def send_message(turn: Turn, text: str) -> ConversationState:
 def introduce_v2(
     turn: Turn, locale: str | None = None, plan_version: int = 0, weight_unit: str | None = None
 ) -> ConversationState:
-    return _play_v2(turn, turns.introduction(locale, weight_unit), plan_version)
+    return _play_v2(_noted(turn, locale, weight_unit), turns.introduction(locale, weight_unit), plan_version)
 
 
 @chat_v2.turn("SendMessage")
@@ -46,6 +48,10 @@ def stop_in_progress(conversation: Conversation) -> None:
 @chat_v2.act("RestartChat")
 def restart_chat(conversation: Conversation) -> None:
     conversation.restart()
+
+
+def _noted(turn: Turn, locale: str | None, weight_unit: str | None = None) -> Turn:
+    return replace(turn, state=histories.noted(turn.state, turns.note(locale, weight_unit)))
 
 
 def _play_v2(turn: Turn, text: str, plan_version: int) -> ConversationState:

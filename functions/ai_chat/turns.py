@@ -18,6 +18,7 @@ from functions.ai_chat.histories import History
 from shared.ai import Question, model, repairs
 from shared.ai.streams import Stream
 from shared.errors import ContextFull, InvalidSetting, ModelRefused, ModelUnavailable
+from shared.settings.planner import model_settings
 
 Emit = Callable[[dict[str, Any]], None]  # sends one argument of ReceiveMessage; ConnectionError if the client is gone
 
@@ -50,21 +51,33 @@ class Cancelled(Exception):
 
 def introduction(locale: str | None, weight_unit: str | None) -> str:
     """Return what the user is taken to say when a chat is opened. Whatever is not a locale or a unit is ignored."""
-    if not isinstance(locale, str) or not _LOCALE.fullmatch(locale):
-        locale = DEFAULT_LOCALE
-    wanted = weight_unit.strip().lower() if isinstance(weight_unit, str) else ""
-    units = "".join(f" I use {unit}." for unit, names in _UNITS.items() if wanted in names)
-    return _prompt("introduction").format(locale=locale, units=units)
+    units = "".join(f" I use {unit}." for unit in _unit(weight_unit))
+    return _prompt("introduction").format(locale=_locale(locale), units=units)
+
+
+def note(locale: str | None, weight_unit: str | None) -> str:
+    """Return what is kept of an introduction for the whole chat, in which the introduction itself is cut off."""
+    units = "".join(f", the weight unit {unit}" for unit in _unit(weight_unit))
+    return _prompt("note").format(locale=_locale(locale), units=units)
+
+
+def _locale(wanted: str | None) -> str:
+    return wanted if isinstance(wanted, str) and _LOCALE.fullmatch(wanted) else DEFAULT_LOCALE
+
+
+def _unit(wanted: str | None) -> list[str]:
+    word = wanted.strip().lower() if isinstance(wanted, str) else ""
+    return [unit for unit, names in _UNITS.items() if word in names]
 
 
 def play(history: History, user_text: str, *, version: int, emit: Emit, cancelled: threading.Event) -> History:
-    """Play one turn, and return the conversation with it: at most 20 messages, as they are to be given next time.
+    """Play one turn, and return the conversation with it, as it is to be given next time: what `histories` keeps.
 
     `version` is 1 for /ai-chat, 2 for /ai-chat-v2. A model that fails does not raise: the user is told, and the history
     has the user's message alone. Setting `cancelled` ends the model's request within a tenth of a second.
     Raises Cancelled, and what `emit` raises.
     """
-    asked = histories.newest([*history, histories.user(user_text)])
+    asked = _kept([*history, histories.user(user_text)])
     turn = IncomingAnswer(version, histories.given_by_user(asked))
     outbox = Outbox(turn, emit)
     question = Question(histories.prompt(_instructions(version), asked), [plans.tool(version)])
@@ -76,7 +89,15 @@ def play(history: History, user_text: str, *, version: int, emit: Emit, cancelle
         if cancelled.wait(outbox.due_in_seconds()):
             raise Cancelled(asked)
         outbox.send(message)
-    return histories.newest([*asked, *outcome.remembered])
+    return _kept([*asked, *outcome.remembered])
+
+
+def _kept(history: History) -> History:
+    try:
+        most = model_settings().history_tokens
+    except InvalidSetting:  # of which the turn will tell
+        most = 0
+    return histories.newest(history, most)
 
 
 class _Stopped(Exception):

@@ -18,11 +18,14 @@ class ModelSettings:
     OPENAI_BASE_URL              default https://api.openai.com/v1; another one may need no key
     OPENAI_MODEL                 default gpt-4.1
     OPENAI_TIMEOUT_SECONDS       longest silence before an answer and within it, 1 to 600; default 60
+    OPENAI_HISTORY_TOKENS        most tokens, as we estimate them, of what was said in a chat that the model is sent
+                                 again, 0 to 1 000 000; default 100 000
     """
 
     base_url: str
     model: str
     timeout_seconds: float
+    history_tokens: int = 100_000
 
 
 @cache
@@ -32,6 +35,7 @@ def model_settings() -> ModelSettings:
         base_url=base_url("OPENAI_BASE_URL", OPENAI_URL),
         model=text("OPENAI_MODEL", "gpt-4.1"),
         timeout_seconds=number("OPENAI_TIMEOUT_SECONDS", 60, 1, 600),
+        history_tokens=int(number("OPENAI_HISTORY_TOKENS", 100_000, 0, 1_000_000)),
     )
 
 

@@ -137,6 +137,24 @@ def test_long_conversations_are_cut(connect, model):
     assert len(said(model, 12)) == 19
 
 
+def test_locale_unit_and_newest_plan_survive_a_long_conversation(connect, model):
+    chat = connect(V2)
+    chat.invoke("Introduce", "de-DE", PLAN_VERSION, "pounds")
+    model.script(CallTool(plan(name="Hers")))
+    chat.invoke("SendMessage", "A plan, please", PLAN_VERSION)
+    for number in range(12):
+        model.script(Say(f"answer {number}"))
+        chat.invoke("SendMessage", f"question {number}", PLAN_VERSION)
+    instructions, wish, call, result, *rest = model.wait_for_request(14).body["messages"]
+    assert "de-DE, the weight unit pounds" in instructions["content"]
+    assert (wish["content"], result["role"], rest[-1]["content"]) == ("A plan, please", "tool", "question 11")
+    assert json.loads(call["tool_calls"][0]["function"]["arguments"])["name"] == "Hers"
+    assert len(rest) < 18
+    chat.invoke("RestartChat")
+    chat.invoke("SendMessage", "Hello?", PLAN_VERSION)
+    assert "de-DE" not in json.dumps(model.wait_for_request(15).body)
+
+
 def test_an_old_app_is_told_and_nothing_else_happens(connect, model):
     chat = connect(V2)
     for arguments in (["Hello", 2], ["Hello"], ["Hello", None]):

@@ -265,33 +265,6 @@ def test_the_introduction_takes_a_locale_and_a_unit_and_nothing_else(locale, uni
     assert not any(part in text for part in lacks)
 
 
-def exchange(number):
-    return [histories.user(f"{number}?"), histories.assistant(f"{number}!")]
-
-
-def plan_exchange(text="plan"):
-    return [histories.user(text), *histories.delivery("", "call_1", plan())]
-
-
-@pytest.mark.parametrize("length", range(1, 30))
-def test_a_history_is_the_newest_twenty_from_a_user_on(length):
-    exchanges = [plan_exchange() if number % 3 else exchange(number) for number in range(length)]
-    history = [message for each in exchanges for message in each]
-    kept = histories.newest(history)
-    assert 0 < len(kept) <= 20
-    assert kept == history[-len(kept) :]
-    assert kept[0]["role"] == "user"
-    assert len(kept) == len(history) or len(kept) > 17
-
-
-def test_a_history_that_is_too_long_to_read_loses_its_beginning():
-    long = "x" * (histories.MAX_CHARACTERS // 3)
-    history = [*exchange(1), *plan_exchange(long), *plan_exchange(long), *plan_exchange(long)]
-    assert histories.newest(history) == history[5:]
-    enormous = histories.user("x" * (histories.MAX_CHARACTERS + 1))
-    assert histories.newest([*history, enormous]) == [enormous]
-
-
 def test_twenty_turns_stay_within_the_history(server, client):
     history: histories.History = []
     for number in range(12):

@@ -20,6 +20,7 @@ NUMBERS = [
     ("DB_POOL_SIZE", database_settings, "pool_size", 8, 1, 100),
     ("DB_POOL_TIMEOUT_SECONDS", database_settings, "pool_timeout_seconds", 5, 0.01, 60),
     ("OPENAI_TIMEOUT_SECONDS", model_settings, "timeout_seconds", 60, 1, 600),
+    ("OPENAI_HISTORY_TOKENS", model_settings, "history_tokens", 100_000, 0, 1_000_000),
     ("CHAT_LIMIT", chat_settings, "limit", 50, 1, 10_000),
     ("CHAT_TURNS_PER_DAY", chat_settings, "turns_per_day", 100, 0, 1_000_000),
     ("SECRET_TTL_SECONDS", secret_settings, "ttl_seconds", 300, 1, 86_400),
