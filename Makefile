@@ -10,7 +10,7 @@ export BASE_URL
 unexport PYTHONDONTWRITEBYTECODE # each start would compile our code anew: 0.13 s, some hundred times in `make test`
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast mutants lint format demo chat topology migrate cleanup backup restore upgrade-data backup-key bench-chat openapi costs bench new-family package soak hostile checkov lock clean
+.PHONY: help serve test test-fast eval mutants lint format demo chat topology migrate cleanup backup restore upgrade-data backup-key bench-chat openapi costs bench new-family package soak hostile checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,7 +32,7 @@ lint: $(READY) ## Check format, style, types, security, shell scripts, commits a
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m docgen.openapi --check
-	@$(BIN)/bandit -q -r functions shared migrations local client rehearsal docgen bench scripts -c pyproject.toml
+	@$(BIN)/bandit -q -r functions shared migrations local client rehearsal docgen evaluation bench scripts -c pyproject.toml
 	@$(BIN)/shellcheck .ci/run terraform/lint scripts/*.sh scripts/plan-review scripts/check-commits
 	@scripts/check-commits
 	@terraform/lint
@@ -96,6 +96,9 @@ hostile: $(READY) ## Ten minutes of what strangers send, beside honest clients (
 checkov: ## Look for insecure settings in terraform/ (takes an environment of its own: 290 MB, a minute)
 	@test -x .venv-checkov/bin/checkov || { $(PYTHON) -m venv .venv-checkov && .venv-checkov/bin/pip install -q --disable-pip-version-check checkov==3.3.30; }
 	@.venv-checkov/bin/checkov --config-file terraform/.checkov.yaml
+
+eval: $(READY) ## Ask the configured model (OPENAI_…) thirty requests, and print how good its answers are; ARGS=--fake needs no key
+	@$(BIN)/python -m evaluation $(ARGS)
 
 lock: $(READY) ## Pin requirements*.in with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt

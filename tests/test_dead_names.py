@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("functions", "shared", "migrations", "local", "client", "rehearsal", "docgen", "bench", "scripts")
+PACKAGES = (
+    "functions",
+    "shared",
+    "migrations",
+    "local",
+    "client",
+    "rehearsal",
+    "docgen",
+    "evaluation",
+    "bench",
+    "scripts",
+)
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 OF_A_MIGRATION = {"revision", "down_revision", "upgrade", "downgrade"}
 

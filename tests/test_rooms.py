@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "client": {"shared", "local"},
     "rehearsal": {"shared", "local"},
     "docgen": {"shared", "functions"},
+    "evaluation": {"shared", "functions", "client"},
     "bench": {"shared", "migrations", "local", "client"},
     "scripts": {"shared"},
 }

@@ -80,7 +80,7 @@ def play(history: History, user_text: str, *, version: int, emit: Emit, cancelle
     asked = _kept([*history, histories.user(user_text)])
     turn = IncomingAnswer(version, histories.given_by_user(asked))
     outbox = Outbox(turn, emit)
-    question = Question(histories.prompt(_instructions(version), asked), [plans.tool(version)])
+    question = Question(histories.prompt(instructions(version), asked), [plans.tool(version)])
     try:
         outcome = _outcome(question, turn, outbox, cancelled)
     except _Stopped:
@@ -208,7 +208,8 @@ def text_message(text: str) -> dict[str, Any]:
 
 
 @cache
-def _instructions(version: int) -> str:
+def instructions(version: int) -> str:
+    """Return what the model is told of its task in the hub of that version."""
     return f"{_prompt('coach')}\n\n{_prompt(f'plan-v{version}')}"
 
 
