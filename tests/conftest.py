@@ -25,10 +25,10 @@ from tests.users import User
 
 BEHIND_BALANCER = {f"test_{family}" for family in manifest()}
 LONGEST_FIRST = [
-    "scripts/test_release.py", "topology", "scripts/test_package.py", "scripts/test_operations.py",
-    "local/test_serve.py", "functions/test_logs.py", "functions/test_ai_chat.py", "functions/test_cleanup.py",
-    "functions/test_resilience.py", "migrations/test_migrations.py", "functions/test_ai_chat_instances.py",
-    "local/test_backups.py", "functions/test_whatever_fits.py",
+    "functions/test_real_model.py", "scripts/test_release.py", "topology", "scripts/test_package.py",
+    "scripts/test_operations.py", "local/test_serve.py", "functions/test_logs.py", "functions/test_ai_chat.py",
+    "functions/test_cleanup.py", "functions/test_resilience.py", "migrations/test_migrations.py",
+    "functions/test_ai_chat_instances.py", "local/test_backups.py", "functions/test_whatever_fits.py",
 ]  # fmt: skip
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")  # no example has to be quick
