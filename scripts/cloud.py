@@ -65,6 +65,11 @@ class Service:
         return self.serving if MAINTENANCE in self.latest else self.latest
 
     @property
+    def was_released(self) -> bool:
+        """Tell whether its newest revision is other than what Terraform began with (terraform/storage.tf, lb.tf)."""
+        return not self.source.endswith(_FIRST_SOURCES)
+
+    @property
     def is_closed(self) -> bool:
         """Tell whether it answers 503 to everything."""
         return MAINTENANCE in self.serving
@@ -205,6 +210,7 @@ class Cloud:
 
 
 _BEING_BUILT = "(being built)"
+_FIRST_SOURCES = ("first.zip", "container/hello.zip")
 _NOBODY_IS_ASKED = "run.googleapis.com/invoker-iam-disabled"  # documented as 'true'; gcloud writes 'True'
 
 

@@ -1,13 +1,14 @@
 """A release on its way: packages, migration, new revisions without traffic, a trial, a tenth, all."""
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.cloud import Cloud, Failed, Service, at_once, say
+from scripts.cloud import CANDIDATE, Cloud, Failed, Service, at_once, say
 from scripts.records import Lock, Records, Release, new_id
 from scripts.traffic import candidate_url, names_of, refuse_if_closed, service_url, stable_revisions
 
@@ -34,6 +35,7 @@ class Deployment:
         self._records = Records(cloud)
         self._packages = _packages(options.dist)
         self._stable: dict[str, str] = {}  # what serves now, by name of service
+        self._unreleased: set[str] = set()  # what answers 503 to everything until its first release
         self._moved: set[str] = set()  # what may serve something else by now
 
     def run(self) -> None:
@@ -55,6 +57,7 @@ class Deployment:
         refuse_if_closed(services, self._cloud.environment)
         current = self._records.find_current()
         self._stable = stable_revisions(services, current)
+        self._unreleased = {name for name, service in services.items() if not service.was_released}
         changed = [service for service in services.values() if self._is_changed(service)]
         say(f"{len(changed)} of {len(services)} functions changed" + names_of(changed))
         self._upload(changed)
@@ -69,7 +72,7 @@ class Deployment:
             say(f"Nothing to do: {current.id} has all traffic")
             return
         self._tag(candidates)
-        self._smoke(candidate_url(self._cloud, self._cloud.services()), "the new revisions, before they get traffic")
+        self._try_candidates()
         self._shift(lock, candidates, new, FIRST_PERCENT)
         self._watch()
         self._shift(lock, candidates, new, 100)
@@ -141,15 +144,19 @@ class Deployment:
         )
 
     def _shift(self, lock: Lock, candidates: Mapping[str, str], new: set[str], percent: int) -> None:
-        """Give the new revisions their share of the traffic, unless somebody has taken the release back meanwhile."""
+        """Give the new revisions their share of the traffic, unless somebody has taken the release back meanwhile.
+
+        A first release has no other half: what it replaces answers 503, and nobody could watch the tenth.
+        """
         if not self._cloud.dry_run and self._records.find_lock() != lock:
             raise Failed("somebody else has taken over: the traffic is theirs now")
         self._moved |= new
         say(f"{percent} % of the traffic for {len(new)} new revisions")
 
         def move(name: str) -> None:
-            shares = {self._stable[name]: 100 - percent, candidates[name]: percent}
-            self._cloud.set_traffic(name, {revision: share for revision, share in shares.items() if share})
+            share = 100 if name in self._unreleased else percent
+            shares = {self._stable[name]: 100 - share, candidates[name]: share}
+            self._cloud.set_traffic(name, {revision: part for revision, part in shares.items() if part})
 
         at_once(move, sorted(new))
 
@@ -160,9 +167,23 @@ class Deployment:
         say("Rolling the traffic back")
         at_once(lambda name: self._cloud.set_traffic(name, {self._stable[name]: 100}), sorted(self._moved))
 
-    def _smoke(self, url: str, what: str) -> None:
+    def _try_candidates(self) -> None:
+        """Try the new revisions, and ask the figures of the operators' new gateway: the serving one may be none yet.
+
+        An identity token is made for the service's own address, also where a tag is asked
+        (cloud.google.com/run/docs/authenticating/service-to-service).
+        """
+        services = self._cloud.services()
+        operator = services.get(f"liftlog-operator-{self._cloud.environment}")
+        asked = {}
+        if operator is not None and CANDIDATE in operator.tags:
+            asked = {"OPERATOR_URL": operator.tags[CANDIDATE], "OPERATOR_AUDIENCE": operator.url}
+        url = candidate_url(self._cloud, services)
+        self._smoke(url, "the new revisions, before they get traffic", asked | os.environ)
+
+    def _smoke(self, url: str, what: str, environment: Mapping[str, str] | None = None) -> None:
         say(f"Trying {what}: {url}")
-        self._script("smoke.sh", url, f"--environment={self._cloud.environment}")
+        self._script("smoke.sh", url, f"--environment={self._cloud.environment}", environment=environment)
 
     def _watch(self) -> None:
         minutes = self._options.watch_minutes
@@ -171,11 +192,11 @@ class Deployment:
         say(f"Watching the error rate for {minutes:g} minutes")
         self._script("watch.sh", self._cloud.environment, f"{minutes:g}")
 
-    def _script(self, name: str, *arguments: str) -> None:
+    def _script(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         say(f"  $ scripts/{name} {' '.join(arguments)}")
         if self._cloud.dry_run:
             return
-        ran = subprocess.run([HERE / name, *arguments], check=False, start_new_session=True)
+        ran = subprocess.run([HERE / name, *arguments], check=False, start_new_session=True, env=environment)
         if ran.returncode:
             raise Failed(f"scripts/{name} {' '.join(arguments)} failed")
 

@@ -67,11 +67,12 @@ operator_url() {
 }
 
 # A header that says who we are, for `curl -H @FILE`, so that no process list shows it: OPERATOR_TOKEN, else an identity
-# token of gcloud's account. A service account's is made for one address alone.
+# token of gcloud's account. A service account's is made for one address alone; a revision's own URL wants its service's
+# (OPERATOR_AUDIENCE).
 operator_header() {
   local token=${OPERATOR_TOKEN:-}
   if [ -z "$token" ] && command -v gcloud >/dev/null; then
-    token=$(gcloud auth print-identity-token --audiences="$1" 2>/dev/null) ||
+    token=$(gcloud auth print-identity-token --audiences="${OPERATOR_AUDIENCE:-$1}" 2>/dev/null) ||
       token=$(gcloud auth print-identity-token 2>/dev/null) || token=
   fi
   [ -z "$token" ] || printf 'Authorization: Bearer %s\n' "$token"

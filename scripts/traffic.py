@@ -13,8 +13,14 @@ PRIVATE = frozenset({"migrate", "metrics", "cleanup", "backup_key", "operator", 
 
 
 def pin(cloud: Cloud) -> None:
-    """Fix all traffic to the revisions that have it, so that whatever changes next gets none. Raises Failed."""
+    """Fix all traffic to the revisions that have it, so that whatever changes next gets none. Raises Failed.
+
+    Before the first apply there is nothing to pin, and no bucket that could hold a release.
+    """
     services = cloud.wait_until_settled()
+    if not services:
+        say(f"There is no function liftlog-*-{cloud.environment} yet, and nothing to pin")
+        return
     wanted = stable_revisions(services, Records(cloud).find_current())
     loose = [name for name, service in services.items() if service.traffic and wanted[name]]
     at_once(lambda name: cloud.set_traffic(name, {wanted[name]: 100}), loose)

@@ -35,7 +35,17 @@ module "function" {
   operators         = each.value.access == "private" ? var.operators : []
   callers           = { for name, member in { scheduler = google_service_account.scheduler.member } : name => member if each.key == "cleanup" }
 
-  depends_on = [google_project_service.this, google_sql_user.backend, google_sql_database.this]
+  # The grants of the account that builds come first, and ten minutes early, since the database takes that long: IAM needs
+  # two minutes, at times seven (https://cloud.google.com/iam/docs/access-change-propagation).
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build_writes_images,
+    google_project_iam_member.build_reads_copies,
+    google_project_iam_member.build_writes_logs,
+    google_project_service.this,
+    google_sql_database.this,
+    google_sql_user.backend,
+    google_storage_bucket_iam_member.build_reads_source,
+  ]
 }
 
 locals {

@@ -158,9 +158,10 @@ resource "google_logging_metric" "backups_failed" {
   }
 }
 
-# A policy or an objective on a metric that was made a moment ago is refused.
+# A policy or an objective on a metric that was made a moment ago is refused: "it could take up to 10 minutes to become
+# available" (https://github.com/hashicorp/terraform-provider-google/issues/11102). The database takes as long meanwhile.
 resource "time_sleep" "metrics_known" {
-  create_duration = "60s"
+  create_duration = "600s"
 
   triggers = {
     metrics = join(" ", [

@@ -1,8 +1,8 @@
 # Once per project, before anything else: the bucket for Terraform's state, and who deploys. Its own state is a file on the
-# machine that runs it; lost, `terraform import` brings it back.
+# machine that runs it; lost, `terraform import` brings it back. A project of its own for each environment is meant.
 #
 #   terraform -chdir=terraform/bootstrap init
-#   terraform -chdir=terraform/bootstrap apply -var project=$GCP_PROJECT_ID -var github_repository=owner/name
+#   terraform -chdir=terraform/bootstrap apply -var project=$GCP_PROJECT_ID -var 'environments=["staging"]'
 terraform {
   required_version = ">= 1.11"
 
@@ -36,14 +36,13 @@ variable "region" {
   default     = "us-central1"
 }
 
-variable "github_repository" {
-  description = "owner/name of the repository whose workflows may deploy; left out, none may."
-  type        = string
-  default     = null
+variable "environments" {
+  description = "What this project holds: one environment, or both, where whoever deploys one can reach the other."
+  type        = set(string)
 
   validation {
-    condition     = var.github_repository == null || can(regex("^[\\w.-]+/[\\w.-]+$", var.github_repository))
-    error_message = "A repository's name is like owner/name."
+    condition     = length(var.environments) > 0 && length(setsubtract(var.environments, ["staging", "production"])) == 0
+    error_message = "staging, production, or both."
   }
 }
 
@@ -75,8 +74,9 @@ variable "budget_usd" {
   default     = 400
 }
 
+# What terraform/ and its first plan ask before they have enabled anything, and what this folder needs itself.
 resource "google_project_service" "this" {
-  for_each = toset(["billingbudgets.googleapis.com", "binaryauthorization.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com", "logging.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com", "sts.googleapis.com"])
+  for_each = toset(["billingbudgets.googleapis.com", "binaryauthorization.googleapis.com", "cloudbuild.googleapis.com", "cloudfunctions.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com", "logging.googleapis.com", "run.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com", "sts.googleapis.com"])
 
   service            = each.value
   disable_on_destroy = false
@@ -109,77 +109,6 @@ resource "google_storage_bucket" "state" {
   depends_on = [google_project_service.this]
 }
 
-# Who applies the configuration and deploys: Cloud Build, and GitHub's workflows.
-resource "google_service_account" "deployer" {
-  account_id   = "liftlog-deployer"
-  display_name = "LiftLog: applies Terraform and deploys"
-
-  depends_on = [google_project_service.this]
-}
-
-resource "google_project_iam_member" "deployer" {
-  for_each = toset([
-    "roles/artifactregistry.admin",
-    "roles/cloudbuild.builds.editor",
-    "roles/cloudfunctions.admin",
-    "roles/cloudscheduler.admin",
-    "roles/cloudsql.admin",
-    "roles/compute.loadBalancerAdmin",
-    "roles/compute.networkAdmin",
-    "roles/compute.securityAdmin",
-    "roles/iam.serviceAccountAdmin",
-    "roles/iam.serviceAccountUser",
-    "roles/logging.admin",
-    "roles/monitoring.editor",
-    "roles/resourcemanager.projectIamAdmin",
-    "roles/run.admin",
-    "roles/secretmanager.admin",
-    "roles/servicenetworking.networksAdmin",
-    "roles/serviceusage.serviceUsageAdmin",
-    "roles/storage.admin",
-  ])
-
-  project = var.project
-  role    = each.value
-  member  = google_service_account.deployer.member
-}
-
-# GitHub proves with a token of its own which repository a workflow runs for; no key leaves Google.
-resource "google_iam_workload_identity_pool" "github" {
-  count = var.github_repository == null ? 0 : 1
-
-  workload_identity_pool_id = "liftlog-github"
-  display_name              = "GitHub workflows"
-
-  depends_on = [google_project_service.this]
-}
-
-resource "google_iam_workload_identity_pool_provider" "github" {
-  count = var.github_repository == null ? 0 : 1
-
-  workload_identity_pool_id          = google_iam_workload_identity_pool.github[0].workload_identity_pool_id
-  workload_identity_pool_provider_id = "github"
-  display_name                       = "GitHub"
-  attribute_condition                = "assertion.repository == '${var.github_repository}'"
-
-  attribute_mapping = {
-    "google.subject"       = "assertion.sub"
-    "attribute.repository" = "assertion.repository"
-  }
-
-  oidc {
-    issuer_uri = "https://token.actions.githubusercontent.com"
-  }
-}
-
-resource "google_service_account_iam_member" "github_deploys" {
-  count = var.github_repository == null ? 0 : 1
-
-  service_account_id = google_service_account.deployer.name
-  role               = "roles/iam.workloadIdentityUser"
-  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.github[0].name}/attribute.repository/${var.github_repository}"
-}
-
 # What may run as a service of this project: images of our two repositories, which nobody but the build accounts can write into,
 # and the one that a service begins with. (Functions' images must be allowed by their repository:
 # https://cloud.google.com/run/docs/securing/binary-authorization.)
@@ -187,11 +116,10 @@ resource "google_binary_authorization_policy" "ours" {
   description = "Only what LiftLog's build accounts have built"
 
   dynamic "admission_whitelist_patterns" {
-    for_each = [
-      "${var.region}-docker.pkg.dev/${var.project}/liftlog-staging/**",
-      "${var.region}-docker.pkg.dev/${var.project}/liftlog-production/**",
-      "us-docker.pkg.dev/cloudrun/container/hello",
-    ]
+    for_each = concat(
+      [for environment in sort(var.environments) : "${var.region}-docker.pkg.dev/${var.project}/liftlog-${environment}/**"],
+      ["us-docker.pkg.dev/cloudrun/container/hello"],
+    )
 
     content {
       name_pattern = admission_whitelist_patterns.value
@@ -271,14 +199,4 @@ resource "google_billing_budget" "month" {
 output "state_bucket" {
   description = "For terraform init: -backend-config=bucket=…"
   value       = google_storage_bucket.state.name
-}
-
-output "deployer" {
-  description = "The deployer's address, for Cloud Build and the workflow."
-  value       = google_service_account.deployer.email
-}
-
-output "workload_identity_provider" {
-  description = "For the workflow's google-github-actions/auth; null without a repository."
-  value       = one(google_iam_workload_identity_pool_provider.github[*].name)
 }

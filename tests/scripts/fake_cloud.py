@@ -52,6 +52,8 @@ def needs_gcloud() -> None:
 class FakeCloud:
     """The project. Routes are "METHOD api/path" patterns; a test adds its own with `answers`."""
 
+    account = OPERATOR
+
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, Any]] = []
         self.variables: dict[str, str] = {}  # more environment, of a test
@@ -60,7 +62,7 @@ class FakeCloud:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
         self._credentials = {
-            "type": "service_account", "client_email": OPERATOR, "client_id": "1", "private_key_id": "a-key",
+            "type": "service_account", "client_email": self.account, "client_id": "1", "private_key_id": "a-key",
             "private_key": pem, "project_id": PROJECT, "token_uri": "http://token.fake/token",
         }  # fmt: skip
         cloud = self
@@ -159,7 +161,7 @@ class FakeCloud:
             return {"access_token": "an-access-token", "expires_in": 3600, "token_type": "Bearer"}
         now = int(time.time())
         claims = {
-            "iss": "https://accounts.google.com", "aud": asked["target_audience"], "email": OPERATOR,
+            "iss": "https://accounts.google.com", "aud": asked["target_audience"], "email": self.account,
             "email_verified": True, "sub": "1", "iat": now, "exp": now + 3600,
         }  # fmt: skip
         head, body = (_segment(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "a-key"}, claims))
@@ -306,19 +308,7 @@ class FakeRelease(FakeBucket):
         self.operations: dict[str, dict[str, Any]] = {}
         self.builds: dict[str, dict[str, Any]] = {}
         for name, source in functions.items():
-            self._add_service(name, image=f"gcf/{name}")
-            self.functions[name] = {
-                "name": f"projects/{PROJECT}/locations/{REGION}/functions/{name}", "environment": "GEN_2",
-                "state": "ACTIVE",
-                "buildConfig": {
-                    "runtime": "python311", "entryPoint": name.split("-")[1], "source": _source(source),
-                },
-                "serviceConfig": {
-                    "service": f"projects/{PROJECT}/locations/{REGION}/services/{name}",
-                    "environmentVariables": {"ENVIRONMENT": "staging"},
-                    "ingressSettings": "ALLOW_ALL", "allTrafficOnLatestRevision": True,
-                },
-            }  # fmt: skip
+            self.add_function(name, source)
         for name, image in (services or {}).items():
             self._add_service(name, image=image)
         functions_path = rf"cloudfunctions/v2/projects/{PROJECT}/locations/{REGION}"
@@ -352,6 +342,23 @@ class FakeRelease(FakeBucket):
             rf"PUT {run_path}/services/([\w-]+)": self._put_service,
             rf"GET {run_path}/revisions": self._list_revisions,
             rf"GET run/v1/projects/{PROJECT}/locations/{REGION}/services/([\w-]+):getIamPolicy": lambda *_: (200, {}),
+        }  # fmt: skip
+
+    def add_function(self, name: str, source: str, labels: dict[str, str] | None = None) -> None:
+        """Let there be a function, and its service, made of an object."""
+        self._add_service(name, image=f"gcf/{name}")
+        self.services[name]["metadata"]["labels"] |= labels or {}
+        self.functions[name] = {
+            "name": f"projects/{PROJECT}/locations/{REGION}/functions/{name}", "environment": "GEN_2",
+            "state": "ACTIVE",
+            "buildConfig": {
+                "runtime": "python311", "entryPoint": name.split("-")[1], "source": _source(source),
+            },
+            "serviceConfig": {
+                "service": f"projects/{PROJECT}/locations/{REGION}/services/{name}",
+                "environmentVariables": {"ENVIRONMENT": "staging"},
+                "ingressSettings": "ALLOW_ALL", "allTrafficOnLatestRevision": True,
+            },
         }  # fmt: skip
 
     def _add_service(self, name: str, *, image: str) -> None:

@@ -76,6 +76,7 @@ def new_cloud(gateway, families=FUNCTIONS):
         name("gateway"): gateway["gateway"].url,
         f"candidate---{name('gateway')}": gateway["gateway"].url,
         name("operator"): gateway["gateway"].url,
+        f"candidate---{name('operator')}": gateway["gateway"].url,
         name("migrate"): gateway["migrate"].url,
     }
     return cloud

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from tests.terraform.planning import PROJECT, REGION
-from tests.terraform.test_watching import bootstrap
+from tests.terraform.planning import PROJECT, REGION, bootstrap
 
 REGISTRY = f"{REGION}-docker.pkg.dev/{PROJECT}"
 

@@ -199,19 +199,6 @@ def test_packages_and_records_are_private_and_kept(production):
     assert bucket["force_destroy"] is False
 
 
-def test_workflows_of_one_repository_may_deploy_and_those_of_no_other(terraform):
-    assert terraform.run("init", "-backend=false", "-input=false", folder="bootstrap").returncode == 0
-    variables = [f"-var=project={PROJECT}", "-var=github_repository=example/liftlog-backend"]
-    planned = terraform.run("plan", "-input=false", "-out=bootstrap.plan", *variables, folder="bootstrap")
-    assert planned.returncode == 0, planned.stderr
-    plan = Plan(json.loads(terraform.run("show", "-json", "bootstrap.plan", folder="bootstrap").stdout))
-    provider = plan.one("google_iam_workload_identity_pool_provider")
-    assert provider["attribute_condition"] == "assertion.repository == 'example/liftlog-backend'"
-    assert provider["attribute_mapping"]["attribute.repository"] == "assertion.repository"
-    roles = {values["role"] for values in plan.all("google_project_iam_member").values()}
-    assert not roles & {"roles/owner", "roles/editor"}
-
-
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_an_organisation_that_shares_with_nobody_outside_takes_it(terraform, monkeypatch, environment):
     """Domain-restricted sharing, the default of new organisations; the providers of these tests may play it."""

@@ -1,15 +1,13 @@
 """What is watched beside the service levels: how fast budgets burn, what ends slowly, what comes from outside."""
 
-import json
 import re
 from collections.abc import Callable
-from functools import cache
 from statistics import mean
 
 import pytest
 
 from tests.log_filters import select
-from tests.terraform.planning import PROJECT, ROOT, Plan
+from tests.terraform.planning import PROJECT, ROOT, bootstrap
 
 HOUR, DAY = 3600, 86400
 CONFIGURATION = (ROOT / "terraform" / "watch.tf").read_text()
@@ -153,16 +151,6 @@ def test_a_quota_of_the_project_is_told_of_before_it_is_used_up(production):
 
 
 # Once per project: terraform/bootstrap
-
-
-@cache
-def bootstrap(terraform, *variables):
-    """Plan terraform/bootstrap, once for the same variables."""
-    assert terraform.run("init", "-backend=false", "-input=false", folder="bootstrap").returncode == 0
-    given = [f"-var={name}" for name in (f"project={PROJECT}", *variables)]
-    planned = terraform.run("plan", "-input=false", "-out=watching.plan", *given, folder="bootstrap")
-    assert planned.returncode == 0, planned.stderr
-    return Plan(json.loads(terraform.run("show", "-json", "watching.plan", folder="bootstrap").stdout))
 
 
 def test_who_read_a_secret_is_logged_and_lines_are_kept_for_a_while(terraform):
