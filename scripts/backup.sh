@@ -29,7 +29,8 @@ if "$list"; then
     --format='table(id, windowStartTime, type, status, description)'
   exit
 fi
-state=$(gcloud sql instances describe "$instance" --project="$(project)" --format='value(state)')
+state=$(ask "there is no instance $instance: terraform apply makes it" \
+  gcloud sql instances describe "$instance" --project="$(project)" --format='value(state)') || exit 1
 [ "$state" = RUNNABLE ] || die "$instance is $state, not RUNNABLE: it cannot be backed up now"
 say "Backing up $instance"
 change gcloud sql backups create --instance="$instance" --project="$(project)" --quiet \

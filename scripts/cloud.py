@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from scripts.remedies import remedy
+
 GATEWAYS = frozenset({"gateway", "operator"})  # both run the gateway's package
 CANDIDATE = "candidate"  # the tag of revisions that are tried before they get traffic, as in terraform/lb.tf
 MAINTENANCE = "maintenance"  # in the names of revisions that answer 503 to everything (restore.sh)
@@ -105,7 +107,8 @@ class Cloud:
             command, input=stdin or "", capture_output=True, text=True, check=False, start_new_session=True
         )
         if ran.returncode:
-            raise Failed(f"gcloud {' '.join(arguments)}\n    {_last_error(ran.stderr)}")
+            cause = remedy(ran.stderr, self.project)
+            raise Failed(f"gcloud {' '.join(arguments)}\n    {_last_error(ran.stderr)}{cause and f' ({cause})'}")
         return ran.stdout
 
     def services(self) -> dict[str, Service]:

@@ -50,8 +50,7 @@ if [ -z "$dist" ]; then
     git -C "$root" archive "$tag" | tar -x -C "$source_tree"
   fi
   say "Packaging $tag"
-  python=$root/.venv/bin/python
-  [ -x "$python" ] || die "there is no .venv: run make package once, or give --dist"
+  python=$(venv_python) || exit 1
   (cd "$root" && "$python" -m scripts.package --root "$source_tree" --target "$dist")
 fi
 

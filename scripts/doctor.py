@@ -89,12 +89,16 @@ class Doctor:
     def boxes(self) -> list[Box]:
         """Look at everything. A check that cannot be made is a fault that says why."""
         try:
+            self._cloud.read("auth", "print-access-token")
             self._services = self._cloud.services()
         except Failed as error:
-            return [Box("GCP project accessible", _reason(error))]
+            return [Box("Logged in, and the GCP project accessible", _reason(error))]
         checks: dict[str, Callable[[], str]] = {
             "GCP project accessible": self._project,
+            "Billing enabled": self._billing,
             "APIs enabled": self._apis,
+            "Functions may reach the database": self._connects,
+            "Private functions have callers": self._invokers,
             "Database instance running": self._database,
             "Last backup succeeded": self._backup,
             "Functions deployed": self._functions,
@@ -122,6 +126,33 @@ class Doctor:
     def _project(self) -> str:
         state = self._cloud.read("projects", "describe", self._cloud.project, "--format=value(lifecycleState)").strip()
         return "" if state == "ACTIVE" else f"it is {state}"
+
+    def _billing(self) -> str:
+        project = self._cloud.project
+        told = self._cloud.read("billing", "projects", "describe", project, "--format=value(billingEnabled)")
+        mend = f"gcloud billing projects link {project} --billing-account=ID"
+        return "" if told.strip() == "True" else f"the project has no billing account ({mend})"
+
+    def _connects(self) -> str:
+        policy = json.loads(self._cloud.read("projects", "get-iam-policy", self._cloud.project, "--format=json"))
+        clients = _members(policy, "roles/cloudsql.client")
+        lack = [account for account in map(self._account, self._services.values()) if account not in clients]
+        return "; ".join(f"{account} has no roles/cloudsql.client (terraform apply)" for account in sorted(lack))
+
+    def _invokers(self) -> str:
+        faults = []
+        for service in self._services.values():
+            if not service.is_public:
+                policy = self._cloud.read(
+                    "run", "services", "get-iam-policy", service.name, f"--region={self._cloud.region}", "--format=json"
+                )
+                if not _members(json.loads(policy), "roles/run.invoker"):
+                    faults.append(f"nobody may call {service.name} (Terraform's variable `operators`, then apply)")
+        return "; ".join(faults)
+
+    def _account(self, service: Service) -> str:
+        name = service.name.removesuffix(f"-{self._environment}")
+        return f"{name}-{SHORT[self._environment]}@{self._cloud.project}.iam.gserviceaccount.com"
 
     def _apis(self) -> str:
         wanted = set(re.findall(r'"(\w+\.googleapis\.com)"', (ROOT / "terraform" / "apis.tf").read_text()))
@@ -217,20 +248,18 @@ class Doctor:
             effect = "nothing works without it" if secret in NEEDED_SECRETS else "what needs it answers 401 or 503"
             yield f"no version is enabled, {effect} (scripts/secret.sh {self._environment} {secret})"
         policy = json.loads(self._cloud.read("secrets", "get-iam-policy", secret_id, "--format=json"))
-        readers = {
-            member.removeprefix("serviceAccount:")
-            for binding in policy.get("bindings", [])
-            if binding["role"] == "roles/secretmanager.secretAccessor"
-            for member in binding["members"]
-        }
+        readers = _members(policy, "roles/secretmanager.secretAccessor")
         for service in self._services.values():
-            account = (
-                f"{service.name.removesuffix(f'-{self._environment}')}-{SHORT[self._environment]}"
-                f"@{self._cloud.project}.iam.gserviceaccount.com"
-            )
+            account = self._account(service)
             row = self._manifest["functions"].get(service.family)
             if (row is None or secret in row["secrets"]) and account not in readers:
                 yield f"{account} may not read it (terraform apply)"
+
+
+def _members(policy: Mapping[str, Any], role: str) -> set[str]:
+    """Return the accounts that have a role, without what kind they are."""
+    bindings = [binding for binding in policy.get("bindings", []) if binding["role"] == role]
+    return {member.partition(":")[2] for binding in bindings for member in binding["members"]}
 
 
 def _status(url: str) -> str:

@@ -14,7 +14,6 @@ source "$(dirname "$0")/lib.sh"
 [ $# -eq 1 ] || misused "an environment is needed"
 check_environment "$1"
 need gcloud
-python=$root/.venv/bin/python
-[ -x "$python" ] || die "there is no .venv: run make package once"
+python=$(venv_python) || exit 1
 cd "$root"
 exec "$python" -m scripts.doctor "$1"

@@ -38,6 +38,37 @@ need() {
   command -v "$1" >/dev/null || die "$1 is needed, and not installed"
 }
 
+# Why gcloud failed, from the file of its errors: nobody is logged in, a role or the billing is missing, each with the command
+# that mends it. Nothing where what was asked for is simply not there.
+cause_of() {
+  local cause
+  cause=$(cd "$root" && GCP_PROJECT_ID=${GCP_PROJECT_ID:-} python3 -m scripts.remedies <"$1")
+  if [ -z "$cause" ] && ! grep -qiE 'not.?found|does not exist|cannot find|404' "$1"; then
+    cause=$(grep -v '^$' "$1" | tail -n 1)
+  fi
+  printf '%s' "$cause"
+}
+
+# Runs gcloud for what may not be there: ask "what it means if it is not" gcloud ….
+ask() {
+  local absent=$1 errors cause
+  shift
+  errors=$(mktemp)
+  if "$@" 2>"$errors"; then
+    rm -f "$errors"
+    return
+  fi
+  cause=$(cause_of "$errors")
+  rm -f "$errors"
+  die "${cause:-$absent}"
+}
+
+# The Python with our libraries, which the first `make` brings.
+venv_python() {
+  [ -x "$root/.venv/bin/python" ] || die "there is no .venv yet: make -C $root .venv/.ready"
+  printf '%s' "$root/.venv/bin/python"
+}
+
 check_environment() {
   case "$1" in
     staging | production) ;;
@@ -61,8 +92,8 @@ operator_url() {
   if [ -n "${OPERATOR_URL:-}" ]; then
     printf '%s' "${OPERATOR_URL%/}"
   else
-    gcloud run services describe "liftlog-operator-$1" --project="$(project)" --region="$(region)" \
-      --format='value(status.url)' || die "there is no function liftlog-operator-$1; set OPERATOR_URL"
+    ask "there is no function liftlog-operator-$1; set OPERATOR_URL" \
+      gcloud run services describe "liftlog-operator-$1" --project="$(project)" --region="$(region)" --format='value(status.url)'
   fi
 }
 
@@ -85,8 +116,8 @@ field() {
 
 # The id of a secret that exists.
 secret_id() {
-  gcloud secrets describe "$1-$2" --project="$(project)" --format='value(name)' >/dev/null ||
-    die "there is no secret $1-$2: terraform apply makes them all"
+  ask "there is no secret $1-$2: terraform apply makes them all" \
+    gcloud secrets describe "$1-$2" --project="$(project)" --format='value(name)' >/dev/null
   printf '%s' "$1-$2"
 }
 
@@ -120,10 +151,16 @@ add_version() {
 # back. No process list shows it.
 set_database_password() {
   local secret=database-password-$1 password
-  if ! gcloud secrets describe "$secret" --project="$(project)" --format='value(name)' >/dev/null 2>&1; then
+  local errors cause
+  errors=$(mktemp)
+  if ! gcloud secrets describe "$secret" --project="$(project)" --format='value(name)' >/dev/null 2>"$errors"; then
+    cause=$(cause_of "$errors")
+    rm -f "$errors"
+    [ -z "$cause" ] || die "$cause"
     say "   there is no $secret: functions log in by IAM"
     return
   fi
+  rm -f "$errors"
   say "  \$ gcloud sql users set-password liftlog_backend --instance=$(instance "$1") --password=…"
   if "$dry_run"; then
     return

@@ -66,8 +66,8 @@ if "$open_only"; then
 fi
 
 id=${words[1]}
-status=$(gcloud sql backups describe "$id" --instance="$instance" --project="$(project)" --format='value(status)') ||
-  die "$instance has no backup $id; see them with scripts/backup.sh $environment --list"
+status=$(ask "$instance has no backup $id; see them with scripts/backup.sh $environment --list" \
+  gcloud sql backups describe "$id" --instance="$instance" --project="$(project)" --format='value(status)') || exit 1
 [ "$status" = SUCCESSFUL ] || die "backup $id is $status: it cannot be restored"
 
 if "$backup_first"; then

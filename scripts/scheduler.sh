@@ -28,8 +28,7 @@ case "${words[1]}" in
   status | pause | resume | run) ;;
   *) misused "the action is status, pause, resume or run, not ${words[1]}" ;;
 esac
-python=$root/.venv/bin/python
-[ -x "$python" ] || die "there is no .venv: run make package once"
+python=$(venv_python) || exit 1
 named=${named:-projects/$(project)/locations/$(region)/jobs/liftlog-cleanup-${words[0]}}
 cd "$root"
 exec "$python" -m scripts.scheduler "${words[1]}" --job "$named" ${options[@]+"${options[@]}"}

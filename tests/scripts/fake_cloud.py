@@ -34,6 +34,7 @@ GCLOUD_AUDIENCE = "32555940559.apps.googleusercontent.com"  # gcloud's own clien
 APIS = (
     "run", "cloudfunctions", "storage", "sql", "secretmanager", "logging", "cloudbuild", "cloudresourcemanager",
     "serviceusage", "iam", "artifactregistry", "compute", "cloudscheduler",
+    "cloudbilling",
 )  # fmt: skip
 GCLOUD = shutil.which("gcloud")
 GCLOUD_FOLDER = "TEST_GCLOUD_FOLDER"  # the environment variable that says where a quick one is
@@ -305,6 +306,7 @@ class FakeRelease(FakeBucket):
         self.revisions: dict[str, list[str]] = {}
         self.broken: set[str] = set()  # whose builds fail
         self.urls: dict[str, str] = {}  # name of a service → where it really answers
+        self.invokers: dict[str, list[str]] = {}  # members by name of a service
         self.operations: dict[str, dict[str, Any]] = {}
         self.builds: dict[str, dict[str, Any]] = {}
         for name, source in functions.items():
@@ -341,7 +343,9 @@ class FakeRelease(FakeBucket):
             rf"GET {run_path}/services/([\w-]+)": self._get_service,
             rf"PUT {run_path}/services/([\w-]+)": self._put_service,
             rf"GET {run_path}/revisions": self._list_revisions,
-            rf"GET run/v1/projects/{PROJECT}/locations/{REGION}/services/([\w-]+):getIamPolicy": lambda *_: (200, {}),
+            rf"GET run/v1/projects/{PROJECT}/locations/{REGION}/services/([\w-]+):getIamPolicy": lambda match, *_: (
+                200, _binding("roles/run.invoker", self.invokers.get(match[1], []))
+            ),
         }  # fmt: skip
 
     def add_function(self, name: str, source: str, labels: dict[str, str] | None = None) -> None:
@@ -515,6 +519,14 @@ class FakeRelease(FakeBucket):
         return 200, operation
 
 
+def _binding(role: str, members: list[str]) -> dict[str, Any]:
+    return {"version": 1, "bindings": [{"role": role, "members": members}]} if members else {}
+
+
+def _accounts(names: list[str]) -> list[str]:
+    return [f"serviceAccount:{name}" for name in names]
+
+
 def _source(name: str) -> dict[str, Any]:
     return {"storageSource": {"bucket": BUCKET, "object": name, "generation": "1"}}
 
@@ -550,6 +562,8 @@ class FakeProject(FakeRelease):
         self.job = "ENABLED"
         self.log: list[dict[str, Any]] = []
         self.apis: list[str] = []
+        self.database_clients: list[str] = []  # accounts
+        self.is_billed = True
         self._answer_operations()
         base = rf"secretmanager/v1/projects/{PROJECT}/secrets/([\w-]+)"
         self.answers |= {
@@ -563,14 +577,7 @@ class FakeProject(FakeRelease):
             rf"POST {base}/versions/(\d+):(disable|enable)": self._set_state,
             rf"GET {base}:getIamPolicy": lambda match, *_: (
                 200,
-                {
-                    "bindings": [
-                        {
-                            "role": "roles/secretmanager.secretAccessor",
-                            "members": [f"serviceAccount:{account}" for account in self.readers.get(match[1], [])],
-                        }
-                    ]
-                },
+                _binding("roles/secretmanager.secretAccessor", _accounts(self.readers.get(match[1], []))),
             ),
         }
 
@@ -589,6 +596,12 @@ class FakeProject(FakeRelease):
                 200, self._sql_operation(match[1])
             ),
             rf"(?:GET|POST) {job}(?::(pause|resume))?": self._answer_job,
+            rf"GET cloudbilling/v1/projects/{PROJECT}/billingInfo": lambda *_: (
+                200, {"name": f"projects/{PROJECT}/billingInfo", "billingEnabled": self.is_billed}
+            ),
+            rf"POST cloudresourcemanager/v1/projects/{PROJECT}:getIamPolicy": lambda *_: (
+                200, _binding("roles/cloudsql.client", _accounts(self.database_clients))
+            ),
             r"POST logging/v2/entries:list": lambda *_: (200, {"entries": self.log}),
             rf"GET serviceusage/v1/projects/{PROJECT}/services": lambda *_: (
                 200, {"services": [{"config": {"name": api}, "state": "ENABLED"} for api in self.apis]}

@@ -486,6 +486,8 @@ def test_doctor_ticks_what_is_well_and_explains_the_rest(own_url, tmp_path):
             for function in project.functions.values():
                 function["serviceConfig"]["environmentVariables"] = dict(complete)
             # What is broken:
+            project.is_billed = False
+            project.database_clients = accounts[:1]
             project.versions["openai-api-key-staging"] = [(b"x", "DISABLED")]
             project.readers["operator-token-staging"] = accounts[:1]
             del project.functions[names["metrics"]]["serviceConfig"]["environmentVariables"]["GCP_PROJECT_ID"]
@@ -504,6 +506,9 @@ def test_doctor_ticks_what_is_well_and_explains_the_rest(own_url, tmp_path):
     } - {"Secret openai-api-key", "Secret operator-token"}  # fmt: skip
     assert boxes["Secret openai-api-key"].startswith("no version is enabled")
     assert boxes["Secret operator-token"].startswith("liftlog-metrics-stg@a-project.iam.gserviceaccount.com may not")
+    assert "gcloud billing projects link a-project" in boxes["Billing enabled"]
+    assert boxes["Functions may reach the database"].startswith("liftlog-metrics-stg@a-project.iam.gserviceaccount.com")
+    assert boxes["Private functions have callers"].startswith("nobody may call liftlog-metrics-staging")
     assert boxes["Settings complete"] == "liftlog-metrics-staging has no GCP_PROJECT_ID"
     assert boxes["Public functions open"].startswith("liftlog-gateway-staging asks everybody for an identity (scripts/")
     assert "MAINTENANCE" in boxes["Database instance running"]

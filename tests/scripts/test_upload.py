@@ -11,9 +11,11 @@ from tests.scripts.fake_cloud import FakeCloud, needs_gcloud, run
 ROOT = Path(__file__).parent.parent.parent
 LEFT_LYING = (
     ".env", "original.dump", "backups/liftlog-1.dump", "docs/users.sql", "dump.sql", "tests/users.csv",
-    "service-account-key.json", "terraform/credentials.json", "scripts/key.pem", "shared/.env", "functions/.env.local",
-    "terraform/terraform.tfstate", "staging.tfplan", "terraform/staging.tfplan", "privkey.pem", "a.bak",
-    ".venv/lib/a.py", "tests/signalr/node_modules/a/index.js", "shared/__pycache__/a.pyc", "dist/user.zip", ".git/config",
+    "service-account-key.json", "terraform/credentials.json", "scripts/key.pem", "shared/.env",
+    "functions/.env.local", "terraform/terraform.tfstate", "staging.tfplan", "terraform/staging.tfplan",
+    "privkey.pem", "a.bak",
+    ".venv/lib/a.py", "tests/signalr/node_modules/a/index.js", "shared/__pycache__/a.pyc",
+    "dist/user.zip", ".git/config",
     "terraform/.terraform/modules/a.tf", "functions/user/notes.txt", "new-key",
 )  # fmt: skip
 
