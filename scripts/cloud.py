@@ -6,6 +6,7 @@ Names and places are those of terraform/: functions `liftlog-<family>-<environme
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -183,19 +184,25 @@ class Cloud:
         )  # fmt: skip
 
     def _deploy_service(self, service: Service, package: str) -> None:
-        """Make the image that Cloud Functions would make, and give the service a revision with it."""
+        """Make the image that Cloud Functions would make, and give the service a revision with what that build made.
+
+        By its digest: a tag could be moved in between. The label remembers the package.
+        """
         image = f"{self.region}-docker.pkg.dev/{self.project}/liftlog-{self.environment}/{service.name}"
         image = f"{image}:{package.removesuffix('.zip')}"
         account = f"liftlog-build-{SHORT[self.environment]}@{self.project}.iam.gserviceaccount.com"
-        self.change(
+        digest = self.change(
             "builds", "submit", f"gs://{self.bucket}/{package}", f"--config={_IMAGE_BUILD}", f"--region={self.region}",
             f"--substitutions=_IMAGE={image},_TARGET={service.package},_ACCOUNT={account}",
             f"--gcs-source-staging-dir=gs://{self.bucket}/builds", "--suppress-logs",
-            "--format=none",
-        )  # fmt: skip
+            "--format=value(results.images[0].digest)",
+        ).strip()  # fmt: skip
+        if not self.dry_run and not _DIGEST.fullmatch(digest):
+            raise Failed(f"the build of {package} names no image: {digest[:100]}")
         self.change(
-            "run", "deploy", service.name, f"--region={self.region}", f"--image={image}", "--no-traffic",
-            "--format=none",
+            "run", "deploy", service.name, f"--region={self.region}",
+            f"--image={image.rpartition(':')[0]}@{digest or 'DIGEST'}", "--no-traffic",
+            f"--update-labels={_PACKAGE}={package.removesuffix('.zip')}", "--format=none",
         )  # fmt: skip
 
     def wait_until_settled(self) -> dict[str, Service]:
@@ -212,6 +219,8 @@ class Cloud:
             time.sleep(_POLL_SECONDS * 5)
 
 
+_PACKAGE = "package"  # the label of a service with the package of its newest revision
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BEING_BUILT = "(being built)"
 _FIRST_SOURCES = ("first.zip", "container/hello.zip")
 _NOBODY_IS_ASKED = "run.googleapis.com/invoker-iam-disabled"  # documented as 'true'; gcloud writes 'True'
@@ -225,7 +234,7 @@ def _service(name: str, entry: dict[str, Any], function: dict[str, Any] | None, 
             traffic[share["revisionName"]] = traffic.get(share["revisionName"], 0) + share["percent"]
     if function is None:
         image = entry["spec"]["template"]["spec"]["containers"][0]["image"]
-        source = f"{image.rpartition(':')[2]}.zip"
+        source = f"{entry['metadata'].get('labels', {}).get(_PACKAGE) or image.rpartition(':')[2]}.zip"
         state = "ACTIVE"
     else:
         source = function["buildConfig"].get("source", {}).get("storageSource", {}).get("object", "")

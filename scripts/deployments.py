@@ -209,9 +209,18 @@ class Deployment:
             packages={name: self._packages[service.package] for name, service in services.items()},
             revisions=dict(candidates),
         )
+        self._keep_sbom(release)
         self._records.put(release)
         self._records.put_current(release.id)
         say(f"Released {release.id}. Back: scripts/rollback.sh {self._cloud.environment}")
+
+    def _keep_sbom(self, release: Release) -> None:
+        """Keep the list of what the release is made of beside its packages (`make sbom`)."""
+        sbom = self._options.dist / "sbom.json"
+        if sbom.exists():
+            self._cloud.change("storage", "cp", str(sbom), f"gs://{self._cloud.bucket}/sbom/{release.id}.json")
+        else:
+            say(f"There is no {sbom}: this release has no list of its parts (make sbom)")
 
 
 def _packages(dist: Path) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What is really wrong when gcloud fails, and the command that mends it: not logged in is not "no backup".
 
-scripts/cloud.py asks it, and the shell scripts through scripts/lib.sh: with gcloud's standard error on standard input and
+scripts/cloud.py asks it, and the shell scripts through lib.sh: with the standard error of gcloud on standard input and
 GCP_PROJECT_ID it prints a sentence, or nothing where the message itself says it all.
 """
 

@@ -14,7 +14,7 @@ import threading
 import time
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
-from hashlib import md5
+from hashlib import md5, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -461,6 +461,7 @@ class FakeRelease(FakeBucket):
         build = self.builds[number] = body | {
             "id": number, "projectId": PROJECT, "status": "FAILURE" if name in self.broken else "SUCCESS",
             "name": f"projects/{PROJECT}/locations/{REGION}/builds/{number}", "logUrl": "http://console.fake/",
+            "results": {"images": [{"name": body["substitutions"]["_IMAGE"], "digest": image_digest(name, number)}]},
         }  # fmt: skip
         metadata = {"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata", "build": build}
         return 200, {"name": f"operations/build/{PROJECT}/{build['id']}", "metadata": metadata, "done": False}
@@ -517,6 +518,11 @@ class FakeRelease(FakeBucket):
         response = {"@type": "type.googleapis.com/google.cloud.functions.v2.Function"} | self._function(name)
         operation["response"] = response
         return 200, operation
+
+
+def image_digest(name: str, number: str) -> str:
+    """Return the digest of the image that a build has made."""
+    return f"sha256:{sha256(f'{name} {number}'.encode()).hexdigest()}"
 
 
 def _binding(role: str, members: list[str]) -> dict[str, Any]:

@@ -194,10 +194,13 @@ class StandIn(FakeProject):
         _, operation, _ = self.answer("POST", path, {}, json.dumps({"substitutions": substitutions}).encode())
         if operation["metadata"]["build"]["status"] != "SUCCESS":
             raise Refused("build failed")
-        return ""
+        digest: str = operation["metadata"]["build"]["results"]["images"][0]["digest"]
+        return f"{digest}\n"
 
     def _deploy_image(self, words: list[str], options: dict[str, str]) -> str:
-        assert set(options) == {"region", "image", "format"}, options
+        assert set(options) == {"region", "image", "update-labels", "format"}, options
+        label, _, value = options["update-labels"].partition("=")
+        self.services[words[0]]["metadata"]["labels"][label] = value
         self.services[words[0]]["spec"]["template"]["spec"]["containers"][0]["image"] = options["image"]
         self.new_revision(words[0])
         return ""

@@ -21,7 +21,7 @@ import pytest
 
 from shared.data import metric_buckets
 from shared.metrics import Bucket
-from tests.scripts.fake_cloud import needs_gcloud, run
+from tests.scripts.fake_cloud import image_digest, needs_gcloud, run
 from tests.scripts.gcloud_stand_in import StandIn
 from tests.servers import Server
 from tests.waiting import wait_for
@@ -159,6 +159,8 @@ def test_a_release_and_the_way_back_with_the_real_gcloud(cloud_of_gcloud, tmp_pa
     }  # fmt: skip
     assert f"{revision('gateway', 1)}=90,{revision('gateway', 2)}=10" in done.stdout
     assert [build["status"] for build in cloud.builds.values()] == ["SUCCESS"]
+    (container,) = cloud.services[CHAT]["spec"]["template"]["spec"]["containers"]
+    assert container["image"].rpartition("@")[2] == image_digest(CHAT, "0")  # what was built, whatever a tag says
     assert current(cloud)["tag"] == "v1.1.0"
     assert "releases/lock" not in cloud.objects
     assert cloud.is_open(name("gateway"))

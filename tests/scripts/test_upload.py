@@ -10,7 +10,7 @@ from tests.scripts.fake_cloud import FakeCloud, needs_gcloud, run
 
 ROOT = Path(__file__).parent.parent.parent
 LEFT_LYING = (
-    ".env", "original.dump", "backups/liftlog-1.dump", "docs/users.sql", "dump.sql", "tests/users.csv",
+    ".env", "original.dump", "backups/liftlog-1.dump", "bench/users.sql", "dump.sql", "tests/users.csv",
     "service-account-key.json", "terraform/credentials.json", "scripts/key.pem", "shared/.env",
     "functions/.env.local", "terraform/terraform.tfstate", "staging.tfplan", "terraform/staging.tfplan",
     "privkey.pem", "a.bak",
