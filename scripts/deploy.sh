@@ -12,6 +12,7 @@
 #   --dry-run           look at everything, change nothing
 #
 # GCP_PROJECT_ID, REGION (us-central1); SERVICE_URL where a load balancer stands in front (terraform output service_url).
+# SERVICE_ADDRESS: ask that address under that name, before DNS leads there (terraform output load_balancer_address).
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 

@@ -57,7 +57,8 @@ class Deployment:
         refuse_if_closed(services, self._cloud.environment)
         current = self._records.find_current()
         self._stable = stable_revisions(services, current)
-        self._unreleased = {name for name, service in services.items() if not service.was_released}
+        first = {name for name, service in services.items() if not service.was_released}
+        self._unreleased = self._records.note_unreleased(first)
         changed = [service for service in services.values() if self._is_changed(service)]
         say(f"{len(changed)} of {len(services)} functions changed" + names_of(changed))
         self._upload(changed)
@@ -212,6 +213,7 @@ class Deployment:
         self._keep_sbom(release)
         self._records.put(release)
         self._records.put_current(release.id)
+        self._records.forget_unreleased()
         say(f"Released {release.id}. Back: scripts/rollback.sh {self._cloud.environment}")
 
     def _keep_sbom(self, release: Release) -> None:

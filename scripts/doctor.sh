@@ -7,6 +7,7 @@
 # to. The lines are boxes for the checklists of docs/runbook.md. It changes nothing; it fails if a box stays empty.
 #
 # GCP_PROJECT_ID, REGION (us-central1); SERVICE_URL where a load balancer stands in front (terraform output service_url).
+# SERVICE_ADDRESS: ask that address under that name, before DNS leads there (terraform output load_balancer_address).
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -14,6 +15,7 @@ source "$(dirname "$0")/lib.sh"
 [ $# -eq 1 ] || misused "an environment is needed"
 check_environment "$1"
 need gcloud
+need curl
 python=$(venv_python) || exit 1
 cd "$root"
 exec "$python" -m scripts.doctor "$1"

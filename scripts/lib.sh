@@ -97,6 +97,14 @@ operator_url() {
   fi
 }
 
+# Options of curl, one a line, with which the service is asked at SERVICE_ADDRESS, under its name and with its certificate.
+connection() {
+  local address=${SERVICE_ADDRESS:-}
+  [ -n "$address" ] || return 0
+  [[ $address == *:* ]] || address=$address:
+  printf '%s\n' --noproxy '*' --connect-to "::$address"
+}
+
 # A header that says who we are, for `curl -H @FILE`, so that no process list shows it: OPERATOR_TOKEN, else an identity
 # token of gcloud's account. A service account's is made for one address alone; a revision's own URL wants its service's
 # (OPERATOR_AUDIENCE).

@@ -10,7 +10,8 @@ from typing import Any
 # What cannot be made again as it was: data, and what the world outside knows.
 IRREPLACEABLE = (
     "google_sql_database_instance", "google_sql_database", "google_sql_user", "google_storage_bucket",
-    "google_secret_manager_secret", "google_compute_global_address", "google_compute_managed_ssl_certificate",
+    "google_secret_manager_secret", "google_compute_global_address", "google_certificate_manager_certificate",
+    "google_certificate_manager_dns_authorization",
     "google_compute_region_network_endpoint_group", "google_compute_url_map",
 )  # fmt: skip
 

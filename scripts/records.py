@@ -3,6 +3,7 @@
 releases/<id>.json   one for each release that had all the traffic; ids begin with the time, so they sort
 releases/current     the id of the release that should have all the traffic now
 releases/lock        who is deploying; there is at most one
+releases/first       until a first release has all the traffic: the functions that nothing was released of before
 releases/closed      while a restore keeps the service closed: which revision of each function is to serve afterwards
 """
 
@@ -86,6 +87,19 @@ class Records:
     def delete_closed(self) -> None:
         """Forget what `put_closed` said. Raises Failed."""
         self._cloud.change("storage", "rm", f"{self._url}/closed")
+
+    def note_unreleased(self, names: set[str]) -> set[str]:
+        """Remember functions of which nothing is released yet; return those of earlier runs, too. Raises Failed."""
+        before = set(json.loads(self._find("first") or "[]"))
+        if names - before:
+            text = json.dumps(sorted(names | before))
+            self._cloud.change("storage", "cp", "-", f"{self._url}/first", stdin=text)
+        return names | before
+
+    def forget_unreleased(self) -> None:
+        """Forget what `note_unreleased` was told: it is released. Raises Failed."""
+        if self._find("first"):
+            self._cloud.change("storage", "rm", f"{self._url}/first")
 
     def _find(self, name: str) -> str:
         try:

@@ -4,6 +4,7 @@
 # Tries a service as its users do: health, metrics, a new account, a write and a read. The account is deleted again.
 # /metrics is private: with --environment it is asked of the operators' gateway, else of URL.
 #
+# SERVICE_ADDRESS (an address, or address:port) is asked instead of where DNS says that URL is: before a name is moved.
 # OPERATOR_TOKEN, or gcloud's account, says who asks for the metrics; OPERATOR_URL is another place to ask them.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
@@ -34,8 +35,10 @@ trap 'delete_account; rm -f "$answer"' EXIT
 
 # Sends standard input, stores the answer, prints the status.
 request() {
+  local there=()
+  if [[ $2 == "$url"* ]]; then mapfile -t there < <(connection); fi
   curl --silent --show-error --max-time 60 --request "$1" --header 'Content-Type: application/json' "${@:3}" \
-    --data-binary @- --output "$answer" --write-out '%{http_code}' "$2"
+    --data-binary @- --output "$answer" --write-out '%{http_code}' ${there[@]+"${there[@]}"} "$2"
 }
 
 expect() {

@@ -102,6 +102,7 @@ resource "google_monitoring_alert_policy" "service_level" {
 
   display_name = "LiftLog ${local.environment}: ${local.service_levels[each.key].title}"
   combiner     = each.key == "health_percent" ? "AND" : "OR"
+  enabled      = !var.unseen
   severity     = each.value.severity
 
   # Only that nobody gets through wakes somebody up.
@@ -181,6 +182,7 @@ resource "google_monitoring_alert_policy" "service_level" {
 resource "google_monitoring_alert_policy" "cleanup_missed" {
   display_name          = "LiftLog ${local.environment}: cleanup missed"
   combiner              = "OR"
+  enabled               = !var.unseen
   severity              = "WARNING"
   notification_channels = local.email_channels
 
@@ -220,6 +222,7 @@ resource "google_monitoring_alert_policy" "cleanup_missed" {
 resource "google_monitoring_alert_policy" "quota_refusals" {
   display_name          = "LiftLog ${local.environment}: quotas"
   combiner              = "OR"
+  enabled               = !var.unseen
   severity              = "WARNING"
   notification_channels = local.email_channels
 
@@ -261,7 +264,7 @@ resource "google_monitoring_alert_policy" "quota_refusals" {
 resource "google_monitoring_uptime_check_config" "health" {
   display_name = "LiftLog ${local.environment}"
   timeout      = "10s"
-  period       = "${local.minute}s"
+  period       = var.unseen ? "${15 * local.minute}s" : "${local.minute}s"
 
   http_check {
     path         = "/health/ready"

@@ -158,21 +158,48 @@ resource "google_compute_url_map" "balancer" {
   }
 }
 
-# Two certificates: one whose DNS is missing does not hold up the other.
-resource "google_compute_managed_ssl_certificate" "balancer" {
+# Two certificates: one whose DNS is missing does not hold up the other. Proven by a record of its own instead of by where the
+# name leads, so that they are there before the name leads here
+# (https://cloud.google.com/certificate-manager/docs/domain-authorization).
+resource "google_certificate_manager_dns_authorization" "balancer" {
+  for_each = local.tracks
+
+  name   = "liftlog-${each.key}-${substr(sha256(each.value), 0, 8)}"
+  domain = each.value
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_certificate_manager_certificate" "balancer" {
   for_each = local.tracks
 
   name = "liftlog-${each.key}-${substr(sha256(each.value), 0, 8)}"
 
   managed {
-    domains = [each.value]
+    domains            = [each.value]
+    dns_authorizations = [google_certificate_manager_dns_authorization.balancer[each.key].id]
   }
 
   lifecycle {
     create_before_destroy = true
   }
+}
+
+resource "google_certificate_manager_certificate_map" "balancer" {
+  count = local.is_balanced ? 1 : 0
+
+  name = "liftlog-${local.environment}"
 
   depends_on = [google_project_service.this]
+}
+
+resource "google_certificate_manager_certificate_map_entry" "balancer" {
+  for_each = local.tracks
+
+  name         = "liftlog-${each.key}-${substr(sha256(each.value), 0, 8)}"
+  map          = google_certificate_manager_certificate_map.balancer[0].name
+  hostname     = each.value
+  certificates = [google_certificate_manager_certificate.balancer[each.key].id]
 }
 
 resource "google_compute_ssl_policy" "balancer" {
@@ -188,10 +215,12 @@ resource "google_compute_ssl_policy" "balancer" {
 resource "google_compute_target_https_proxy" "balancer" {
   count = local.is_balanced ? 1 : 0
 
-  name             = "liftlog-${local.environment}"
-  url_map          = google_compute_url_map.balancer[0].id
-  ssl_certificates = [for track in sort(keys(local.tracks)) : google_compute_managed_ssl_certificate.balancer[track].id]
-  ssl_policy       = google_compute_ssl_policy.balancer[0].id
+  name            = "liftlog-${local.environment}"
+  url_map         = google_compute_url_map.balancer[0].id
+  certificate_map = "//certificatemanager.googleapis.com/${google_certificate_manager_certificate_map.balancer[0].id}"
+  ssl_policy      = google_compute_ssl_policy.balancer[0].id
+
+  depends_on = [google_certificate_manager_certificate_map_entry.balancer]
 }
 
 # HTTPS only: apps know no other, and there is nothing to look at with a browser.

@@ -13,6 +13,11 @@ output "load_balancer_address" {
   value       = one(google_compute_global_address.balancer[*].address)
 }
 
+output "certificate_records" {
+  description = "CNAME records that prove the names, for their certificates: to make in DNS before anything else, and to keep. Empty without a load balancer."
+  value       = { for track, one in google_certificate_manager_dns_authorization.balancer : local.tracks[track] => one.dns_resource_record }
+}
+
 output "database_connection_name" {
   description = "project:region:instance, for Cloud SQL's proxy."
   value       = google_sql_database_instance.main.connection_name

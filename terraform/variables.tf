@@ -41,6 +41,12 @@ variable "domain" {
   }
 }
 
+variable "unseen" {
+  description = "Whether the domain still leads to another backend (MIGRATION_ROADMAP.md): alerts are made and silent, and the uptime check looks seldom."
+  type        = bool
+  default     = false
+}
+
 variable "max_instances" {
   description = "Most instances of a function, by family, where the manifest's number is not right for this project."
   type        = map(number)

@@ -189,6 +189,7 @@ resource "google_monitoring_alert_policy" "watch" {
 
   display_name          = "LiftLog ${local.environment}: ${each.value.title}"
   combiner              = each.value.combiner
+  enabled               = !var.unseen
   severity              = each.value.severity
   notification_channels = concat(local.email_channels, contains(["burn_requests_fast", "burn_health"], each.key) ? tolist(var.paging_channels) : [])
 
@@ -246,6 +247,7 @@ resource "google_monitoring_alert_policy" "watch" {
 resource "google_monitoring_alert_policy" "quota_use" {
   display_name          = "LiftLog ${local.environment}: a quota of the project is used to more than 80 %"
   combiner              = "OR"
+  enabled               = !var.unseen
   severity              = "WARNING"
   notification_channels = local.email_channels
 

@@ -23,7 +23,6 @@ ROLES = {
     "roles/cloudsql.admin": ("cloudsql.*",),
     "roles/cloudsql.client": ("cloudsql.instances.connect", "cloudsql.instances.get"),
     "roles/cloudsql.instanceUser": ("cloudsql.instances.login", "cloudsql.instances.get"),
-    "roles/compute.instanceAdmin.v1": ("compute.instances.*", "compute.disks.*"),
     "roles/compute.loadBalancerAdmin": (
         "compute.backendServices.*", "compute.networkEndpointGroups.*", "compute.urlMaps.*",
         "compute.sslCertificates.*", "compute.sslPolicies.*", "compute.targetHttpsProxies.*",
@@ -37,7 +36,6 @@ ROLES = {
     ),
     "roles/iam.serviceAccountOpenIdTokenCreator": ("iam.serviceAccounts.getOpenIdToken",),
     "roles/iam.serviceAccountUser": ("iam.serviceAccounts.actAs", "iam.serviceAccounts.get"),
-    "roles/iap.admin": ("iap.*",),
     "roles/logging.admin": ("logging.*",),
     "roles/logging.logWriter": ("logging.logEntries.create",),
     "roles/logging.viewer": ("logging.logEntries.list",),
@@ -54,6 +52,7 @@ ROLES = {
     "roles/servicenetworking.networksAdmin": ("servicenetworking.services.*",),
     "roles/serviceusage.serviceUsageAdmin": ("serviceusage.services.*",),
     "roles/storage.admin": ("storage.*",),
+    "roles/storage.objectUser": ("storage.objects.*",),
     "roles/storage.objectViewer": ("storage.objects.get", "storage.objects.list"),
 }  # fmt: skip
 
@@ -92,10 +91,8 @@ RESOURCES = {
     "google_cloudfunctions2_function": "cloudfunctions.functions.create",
     "google_cloudfunctions2_function_iam_member": "cloudfunctions.functions.setIamPolicy",
     "google_compute_backend_service": "compute.backendServices.create",
-    "google_compute_firewall": "compute.firewalls.create",
     "google_compute_global_address": "compute.globalAddresses.create",
     "google_compute_global_forwarding_rule": "compute.globalForwardingRules.create",
-    "google_compute_instance": "compute.instances.create",
     "google_compute_managed_ssl_certificate": "compute.sslCertificates.create",
     "google_compute_network": "compute.networks.create",
     "google_compute_network_peering_routes_config": "compute.networks.updatePeering",
@@ -109,7 +106,6 @@ RESOURCES = {
     "google_certificate_manager_certificate_map": "certificatemanager.certmaps.create",
     "google_certificate_manager_certificate_map_entry": "certificatemanager.certmapentries.create",
     "google_certificate_manager_dns_authorization": "certificatemanager.dnsauthorizations.create",
-    "google_iap_tunnel_instance_iam_member": "iap.tunnelInstances.setIamPolicy",
     "google_logging_metric": "logging.logMetrics.create",
     "google_logging_project_exclusion": "logging.exclusions.create",
     "google_monitoring_alert_policy": "monitoring.alertPolicies.create",
