@@ -21,6 +21,7 @@ EXAMPLE = {
     "project": PROJECT,
     "alert_emails": ["alerts@example.com"],
     "operators": ["user:operator@example.com"],
+    "owner": "the team that trains, team@example.com",
     "paging_channels": [f"projects/{PROJECT}/notificationChannels/1"],
     "repository_url": "https://github.com/example/liftlog-backend",
 }

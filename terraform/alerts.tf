@@ -83,6 +83,7 @@ locals {
   }
 
   email_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
+  escalation     = var.owner == "" ? "" : "Owner: ${var.owner}. Not acknowledged: docs/runbook.md, Owner and escalation.\n\n"
   playbooks      = "${path.module}/../docs/playbooks"
   playbooks_url  = "${var.repository_url}/blob/main/docs/playbooks"
 }
@@ -163,7 +164,7 @@ resource "google_monitoring_alert_policy" "service_level" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = file("${local.playbooks}/${each.value.playbook}.md")
+    content   = "${local.escalation}${file("${local.playbooks}/${each.value.playbook}.md")}"
 
     links {
       display_name = "Playbook"
@@ -203,7 +204,7 @@ resource "google_monitoring_alert_policy" "cleanup_missed" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = file("${local.playbooks}/cleanup-missed.md")
+    content   = "${local.escalation}${file("${local.playbooks}/cleanup-missed.md")}"
 
     links {
       display_name = "Playbook"
@@ -245,7 +246,7 @@ resource "google_monitoring_alert_policy" "quota_refusals" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = file("${local.playbooks}/quotas.md")
+    content   = "${local.escalation}${file("${local.playbooks}/quotas.md")}"
 
     links {
       display_name = "Playbook"

@@ -56,7 +56,7 @@ resource "google_sql_database_instance" "main" {
     }
 
     dynamic "database_flags" {
-      for_each = {
+      for_each = merge(var.logical_decoding ? { "cloudsql.logical_decoding" = "on" } : {}, {
         max_connections                     = local.size.max_connections
         "cloudsql.iam_authentication"       = "on"  # functions log in as themselves
         idle_in_transaction_session_timeout = 60000 # ms; no statement of ours leaves a transaction open
@@ -66,7 +66,7 @@ resource "google_sql_database_instance" "main" {
         log_lock_waits                      = "on"
         log_min_duration_statement          = 1000 # ms, as the runbook's slow requests
         log_temp_files                      = 0
-      }
+      })
 
       content {
         name  = database_flags.key

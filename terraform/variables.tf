@@ -95,6 +95,23 @@ variable "paging_channels" {
   description = "Existing notification channels that wake somebody up (projects/…/notificationChannels/…). Made by hand, so that their keys are not in the state."
   type        = set(string)
   default     = []
+
+  validation {
+    condition     = coalesce(var.environment, terraform.workspace) != "production" || length(var.paging_channels) > 0
+    error_message = "In production failing health checks are told on two channels: name one that wakes somebody up, beside alert_emails."
+  }
+}
+
+variable "owner" {
+  description = "Whom to turn to when an alert is not acknowledged: a team or a person, and how to reach them. Every alert's message names it; production demands it."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = coalesce(var.environment, terraform.workspace) != "production" || length(trimspace(var.owner)) > 0
+    error_message = "Production has an owner, and says how to reach them."
+  }
+
 }
 
 variable "repository_url" {

@@ -227,7 +227,7 @@ resource "google_monitoring_alert_policy" "watch" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = file("${local.playbooks}/${each.value.playbook}.md")
+    content   = "${local.escalation}${file("${local.playbooks}/${each.value.playbook}.md")}"
 
     links {
       display_name = "Playbook"
@@ -268,7 +268,7 @@ resource "google_monitoring_alert_policy" "quota_use" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = file("${local.playbooks}/quota-use.md")
+    content   = "${local.escalation}${file("${local.playbooks}/quota-use.md")}"
 
     links {
       display_name = "Playbook"

@@ -1,11 +1,13 @@
 # What production promises. Plans only: they show everything that is asserted, and need no cloud.
 variables {
-  project        = "liftlog-example"
-  environment    = "production"
-  domain         = "api.example.com"
-  alert_emails   = ["alerts@example.com"]
-  operators      = ["user:operator@example.com"]
-  repository_url = "https://github.com/example/liftlog-backend"
+  owner           = "the team that trains, team@example.com"
+  paging_channels = ["projects/liftlog-example/notificationChannels/1"]
+  project         = "liftlog-example"
+  environment     = "production"
+  domain          = "api.example.com"
+  alert_emails    = ["alerts@example.com"]
+  operators       = ["user:operator@example.com"]
+  repository_url  = "https://github.com/example/liftlog-backend"
 }
 
 run "each_route_of_the_manifest_reaches_its_function" {
