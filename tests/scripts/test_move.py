@@ -18,8 +18,9 @@ import requests
 
 from scripts import doctor
 from shared.data.pool import Database
+from tests.scripts.fake_cloud import run
 from tests.scripts.gcloud_stand_in import StandIn
-from tests.scripts.test_release import DEPLOY, ROOT, packages, run
+from tests.scripts.test_release import DEPLOY, ROOT, packages
 from tests.servers import Server
 from tests.waiting import WAIT_SECONDS
 
