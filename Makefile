@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODEL_READY := .venv-model/.ready
+AUDIT := .venv-audit
 SIGNALR_READY := tests/signalr/node_modules/.ready
 BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
@@ -19,7 +20,7 @@ help: ## List the commands
 serve: $(READY) ## Run everything on PORT (8080) with an embedded database under DATA_DIR (.data)
 	@exec $(BIN)/python -m local.serve
 
-test: $(READY) $(SIGNALR_READY) $(if $(filter true,$(CI)),$(MODEL_READY)) ## Run all tests on real PostgreSQL
+test: $(READY) $(SIGNALR_READY) $(if $(filter true,$(CI)),$(MODEL_READY) $(AUDIT)/.ready) ## Run all tests on real PostgreSQL
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 test-fast: $(READY) ## Run what one runs at each save: data, edge and families, at the gateway alone
@@ -111,7 +112,6 @@ lock: $(READY) ## Pin requirements*.in with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-audit.in -o requirements-audit.txt
 
 # Both tools are only for this, and have many dependencies: a virtual environment of their own.
-AUDIT := .venv-audit
 $(AUDIT)/.ready: requirements-audit.txt
 	@python3 -m venv $(AUDIT) && $(AUDIT)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-audit.txt && touch $@
 
