@@ -7,13 +7,14 @@ import json
 
 import pytest
 
+from scripts.package import families
 from tests.scripts.fake_cloud import PROJECT, needs_gcloud, run
 from tests.scripts.guarded_project import DEPLOYER, GuardedProject
 from tests.servers import Servers
 from tests.terraform.planning import ROOT, Plan, bootstrap
 
 SCRIPTS = ROOT / "scripts"
-FAMILIES = ("cleanup", "gateway", "metrics", "migrate")
+FAMILIES = families(ROOT)
 
 
 @pytest.fixture(scope="module")
