@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 MODEL_READY := .venv-model/.ready
 AUDIT := .venv-audit
 SIGNALR_READY := tests/signalr/node_modules/.ready
+# Two more than there are CPUs: tests that start and end servers wait half of their time.
+WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 BASE_URL ?= http://localhost:$(or $(PORT),8080)
 export BASE_URL
 unexport PYTHONDONTWRITEBYTECODE # each start would compile our code anew: 0.13 s, some hundred times in `make test`
@@ -21,10 +23,10 @@ serve: $(READY) ## Run everything on PORT (8080) with an embedded database under
 	@exec $(BIN)/python -m local.serve
 
 test: $(READY) $(SIGNALR_READY) $(if $(filter true,$(CI)),$(MODEL_READY) $(AUDIT)/.ready) ## Run all tests on real PostgreSQL
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-fast: $(READY) ## Run what one runs at each save: data, edge and families, at the gateway alone
-	@$(BIN)/python -m pytest -n auto --fast tests/functions tests/shared $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --fast tests/functions tests/shared $(ARGS)
 
 test-model: $(READY) $(SIGNALR_READY) $(MODEL_READY) ## Play the planner with a real model (MODEL_FILE, or a toy) at llama.cpp's server: up to an hour, 220 MB of its own
 	@MODEL_ROUNDS=all $(BIN)/python -m pytest tests/functions/test_real_model.py $(ARGS)
