@@ -2,17 +2,17 @@
 
 import json
 import re
-import threading
 from base64 import b64encode
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.fake_server import FakeServer
 
 Answer = tuple[int, dict[str, Any]]
 
 
-class FakeApi:
+class FakeApi(FakeServer):
     """An HTTP server on a port of its own. `answers`: pattern of "METHOD /path" → function of its match and body."""
 
     def __init__(self) -> None:
@@ -42,12 +42,7 @@ class FakeApi:
             def log_message(self, *_args: object) -> None:
                 """Tests look at `requests` instead."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(Handler)
 
     def answer(self, method: str, path: str, body: Any) -> Answer:
         self.requests.append((method, path, body))
@@ -56,17 +51,6 @@ class FakeApi:
             if match:
                 return respond(match, body)
         return 404, {"error": {"code": 404, "message": "not found", "status": "NOT_FOUND"}}
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 class FakeScheduler(FakeApi):

@@ -7,15 +7,15 @@ Uploads that can be resumed, downloads with ranges, lists in pages, deletions, a
 import base64
 import json
 import re
-import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import google_crc32c
+
+from tests.fake_server import FakeServer
 
 PAGE_SIZE = 3  # that lists are read to their end shows with few objects
 UPLOAD = re.compile(r"/upload/storage/v1/b/([^/]+)/o")
@@ -32,7 +32,7 @@ class StoredObject:
     updated: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-class FakeStorage:
+class FakeStorage(FakeServer):
     """One service with any bucket; `objects` by bucket and name."""
 
     def __init__(self) -> None:
@@ -42,23 +42,7 @@ class FakeStorage:
         self.broken = 0  # so many requests are answered 503
         self.refuses_uploads = False  # as for who has no right to write
         self._sessions: dict[str, dict[str, Any]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (StorageHandler,), {"storage": self}))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(type("Handler", (StorageHandler,), {"storage": self}))
 
     def begin(self, bucket: str, name: str, content_type: str) -> str:
         """Begin an upload, and return the id of its session."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,13 +23,13 @@ PLAN_VERSION = 3
 LONG_TEXT = "Three days a week are plenty for a beginner."
 
 
-@pytest.fixture(params=TRANSPORTS)
-def connect(request, driver, chat_server):
-    """Return a function that connects to a hub, and ends the connection afterwards."""
+@contextmanager
+def connections(driver, transport):
+    """Give a function that connects to the hub at a URL, and end its connections afterwards."""
     opened = []
 
-    def start(hub=V2, **options):
-        connection = driver.connect(chat_server.url + hub, request.param, **options)
+    def start(url, **options):
+        connection = driver.connect(url, transport, **options)
         connection.wait_for("connected")
         opened.append(connection)
         return connection
@@ -36,22 +37,20 @@ def connect(request, driver, chat_server):
     yield start
     for connection in opened:
         connection.stop()
+
+
+@pytest.fixture(params=TRANSPORTS)
+def connect(request, driver, chat_server):
+    """Return a function that connects to a hub, and ends the connection afterwards."""
+    with connections(driver, request.param) as start:
+        yield lambda hub=V2, **options: start(chat_server.url + hub, **options)
 
 
 @pytest.fixture(params=TRANSPORTS)
 def hasty_chat(request, driver, hasty_server):
     """Return a function that connects to the newer hub with short clocks."""
-    opened = []
-
-    def start():
-        connection = driver.connect(hasty_server.url + V2, request.param, keepAliveMs=100)
-        connection.wait_for("connected")
-        opened.append(connection)
-        return connection
-
-    yield start
-    for connection in opened:
-        connection.stop()
+    with connections(driver, request.param) as start:
+        yield lambda: start(hasty_server.url + V2, keepAliveMs=100)
 
 
 def asked(model, number):

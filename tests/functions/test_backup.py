@@ -19,8 +19,8 @@ import pytest
 
 from shared.backup_stores import place_of
 from tests.databases import BACKUP_FOLDER
-from tests.functions.test_uploads import peak_bytes, worker
 from tests.phones import OCTETS, Phone, content
+from tests.processes import peak_bytes, worker_of
 from tests.servers import Caller, Servers
 from tests.waiting import wait_for
 
@@ -388,9 +388,9 @@ def test_eight_phones_at_once_take_no_memory(own):
     phones = [Phone(call) for _ in range(AT_ONCE)]
     bodies = [content(LARGE_BYTES) for _ in phones]
     phones[0].get(phones[0].stored(content()))  # what is imported at first use
-    before = peak_bytes(worker(call.server("/backup")))
+    before = peak_bytes(worker_of(call.server("/backup")))
     with ThreadPoolExecutor(AT_ONCE) as executor:
         backups = list(executor.map(Phone.stored, phones, bodies))
         answers = list(executor.map(Phone.get, phones, backups))
     assert [answer.content for answer in answers] == bodies
-    assert peak_bytes(worker(call.server("/backup"))) - before < 16 * MIB
+    assert peak_bytes(worker_of(call.server("/backup"))) - before < 16 * MIB

@@ -9,8 +9,8 @@ import pytest
 from shared.backup_stores import place_of
 from shared.backup_stores.bucket import BucketStore
 from tests.fake_storage import PAGE_SIZE, FakeStorage, StoredObject
-from tests.functions.test_uploads import peak_bytes, worker
 from tests.phones import Phone, content
+from tests.processes import peak_bytes, worker_of
 from tests.servers import Caller, Servers
 
 pytestmark = pytest.mark.slow
@@ -117,9 +117,9 @@ def test_eight_phones_at_once_take_little_memory(call, storage):
     phones = [Phone(call) for _ in range(8)]
     bodies = [content(10 * MIB) for _ in phones]
     phones[0].get(phones[0].stored(content()))  # what is imported at first use
-    before = peak_bytes(worker(call.server("/backup")))
+    before = peak_bytes(worker_of(call.server("/backup")))
     with ThreadPoolExecutor(8) as executor:
         backups = list(executor.map(Phone.stored, phones, bodies))
         answers = list(executor.map(Phone.get, phones, backups))
     assert [answer.content for answer in answers] == bodies
-    assert peak_bytes(worker(call.server("/backup"))) - before < 48 * MIB
+    assert peak_bytes(worker_of(call.server("/backup"))) - before < 48 * MIB

@@ -9,6 +9,7 @@ import pytest
 
 from bench.limits import memory_group
 from functions.user.schemas import MAX_PICTURE_BYTES, MAX_PLAN_BYTES
+from tests.processes import peak_bytes, worker_of
 from tests.raw_http import ask, request
 from tests.servers import Server
 from tests.users import User, base64
@@ -53,15 +54,10 @@ def test_the_largest_requests_and_answers_fit_into_an_instance(server):
         request("POST", "/", {"route": "PUT /user", "body": CROWD}),
         request("POST", "/users", {"ids": [user.id for user in users]}),
     ]
-    (worker,) = psutil.Process(server.process.pid).children()
+    worker = worker_of(server)
     with ThreadPoolExecutor(AT_ONCE) as executor:
         statuses = set(executor.map(lambda one: ask(server.port, one).status, islice(cycle(asked), REQUESTS)))
     assert worker.is_running(), "it was killed"
     assert {200, 400, 401} <= statuses <= {200, 400, 401, 503}
     assert peak_bytes(worker) < 400 * MIB
     wait_for(lambda: worker.memory_info().rss < 200 * MIB)
-
-
-def peak_bytes(process):
-    with open(f"/proc/{process.pid}/status") as status:  # noqa: PTH123 - proc(5)
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))

@@ -10,10 +10,10 @@ from contextlib import suppress
 from http.client import HTTPResponse
 from pathlib import Path
 
-import psutil
 import pytest
 
 from shared.worker.uploads import MOST_UPLOADS
+from tests.processes import peak_bytes, worker_of
 from tests.raw_http import ask, request
 from tests.servers import Server
 from tests.uploading.main import MOST_BYTES
@@ -31,11 +31,6 @@ def server():
     server = Server("uploading", source=SOURCE, THREADS="16", ENVIRONMENT="local")
     yield server
     server.stop()
-
-
-def worker(server):
-    (process,) = psutil.Process(server.process.pid).children()
-    return process
 
 
 def chunked(content, piece_bytes):
@@ -91,9 +86,9 @@ def test_the_next_request_on_the_connection_is_answered(server):
 )
 def test_what_is_refused_is_refused_when_it_has_passed_by(server, headers, size, status):
     """Clients break when they are answered while they send. Nothing of it is kept."""
-    before = peak_bytes(worker(server))
+    before = peak_bytes(worker_of(server))
     assert ask(server.port, request("POST", "/file", bytes(size), headers)).status == status
-    assert peak_bytes(worker(server)) - before < 4 * MIB
+    assert peak_bytes(worker_of(server)) - before < 4 * MIB
 
 
 def test_who_asks_first_is_told_before_he_sends(server):
@@ -115,13 +110,13 @@ def test_a_file_that_ends_early_is_none(server):
 
 
 def test_many_at_once_take_no_memory(server):
-    before = peak_bytes(worker(server))
+    before = peak_bytes(worker_of(server))
     with ThreadPoolExecutor(AT_ONCE) as executor:
         statuses = list(
             executor.map(lambda _: ask(server.port, request("POST", "/file", CONTENT, KEY)).status, range(3 * AT_ONCE))
         )
     assert statuses == [200] * len(statuses)
-    assert peak_bytes(worker(server)) - before < 8 * MIB
+    assert peak_bytes(worker_of(server)) - before < 8 * MIB
 
 
 def test_eight_slow_ones_are_not_taken_for_memory(server):
@@ -149,15 +144,15 @@ def test_no_more_are_taken_in_than_the_disk_is_meant_for(server):
 
 
 def test_nothing_of_it_stays_open(server):
-    before = files_without_names(worker(server))  # gunicorn's
+    before = files_without_names(worker_of(server))  # gunicorn's
     assert ask(server.port, request("POST", "/file", CONTENT, KEY)).status == 200
     with socket.create_connection(("127.0.0.1", server.port), 60) as connection:
         connection.sendall(request("GET", "/file"))
         assert connection.recv(1)
     with socket.create_connection(("127.0.0.1", server.port), 60) as connection:
         connection.sendall(head_of(1000, **KEY) + CONTENT[:99])
-        wait_for(lambda: files_without_names(worker(server)) > before)
-    wait_for(lambda: files_without_names(worker(server)) == before)
+        wait_for(lambda: files_without_names(worker_of(server)) > before)
+    wait_for(lambda: files_without_names(worker_of(server)) == before)
 
 
 def files_without_names(process):
@@ -169,10 +164,10 @@ def files_without_names(process):
 
 
 def test_a_file_as_an_answer_is_sent_by_the_kernel(server):
-    before = peak_bytes(worker(server))
+    before = peak_bytes(worker_of(server))
     answer = ask(server.port, request("GET", "/file", headers={"Accept-Encoding": "gzip"}))
     assert hashlib.sha256(answer.content).hexdigest() == answer.headers["X-Digest"]
-    assert peak_bytes(worker(server)) - before < 30 * MIB  # the function itself writes 24
+    assert peak_bytes(worker_of(server)) - before < 30 * MIB  # the function itself writes 24
 
 
 def test_who_reads_an_answer_slowly_gets_all_of_it(server):
@@ -186,8 +181,3 @@ def test_who_reads_an_answer_slowly_gets_all_of_it(server):
         while piece := response.read(100_000):
             digest.update(piece)
         assert digest.hexdigest() == response.headers["X-Digest"]
-
-
-def peak_bytes(process):
-    with open(f"/proc/{process.pid}/status") as status:  # noqa: PTH123 - proc(5)
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))

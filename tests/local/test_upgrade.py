@@ -16,13 +16,12 @@ from local.upgrade import upgrade
 from local.versions import maker_of, version_of
 from shared.data.pool import Database
 from tests.databases import POSTGRES_15
+from tests.local.test_backups import TABLES, live
 from tests.servers import Caller, Servers
-from tests.users import User
 from tests.waiting import WAIT_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent
 OURS = version_of(BIN)
-TABLES = ["users", "user_events", "user_follow_secrets", "user_inbox_items", "shared_items", "alembic_version"]
 
 pytestmark = pytest.mark.skipif(
     not (POSTGRES_15 / "postgres").exists(), reason="PostgreSQL 15 is not installed: nothing to upgrade from"
@@ -53,16 +52,6 @@ def old():
             db.rows('CREATE DATABASE "another one"')
     yield data_dir
     shutil.rmtree(folder)
-
-
-def live(call):
-    created = call("POST", "/user/create", {}).json
-    user = User(created["id"], created["lookup"], created["password"])
-    for method, path, body in [
-        ("PUT", "/user", user.profile()), ("PUT", "/event", user.event()), ("PUT", "/follow-secret", user.secret("s")),
-        ("PUT", "/inbox", user.message()), ("POST", "/shareditem", user.shared_item()),
-    ]:  # fmt: skip
-        assert call(method, path, body).status_code == 200
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import time
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from hashlib import md5, sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from tests.fake_server import FakeServer
 from tests.waiting import WAIT_SECONDS
 
 PROJECT, REGION = "a-project", "us-central1"
@@ -50,7 +51,7 @@ def needs_gcloud() -> None:
         pytest.skip(reason)
 
 
-class FakeCloud:
+class FakeCloud(FakeServer):
     """The project. Routes are "METHOD api/path" patterns; a test adds its own with `answers`."""
 
     account = OPERATOR
@@ -98,13 +99,7 @@ class FakeCloud:
             def log_message(self, *_args: object) -> None:
                 """Tests look at `requests` instead."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(Handler)
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Return the environment in which gcloud talks with this project and nobody else."""
@@ -184,15 +179,6 @@ class FakeCloud:
             for method, path, _ in self.requests
             if method != "GET" and re.search(pattern, f"{method} {path}")
         ]
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 def _segment(content: bytes) -> str:
