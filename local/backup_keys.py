@@ -7,9 +7,7 @@ import argparse
 import sys
 from urllib.parse import quote
 
-import requests
-
-from local.settings import client_settings
+from local import operators
 
 ANSWER_SECONDS = 30.0
 
@@ -19,23 +17,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make backup-key", description=__doc__)
     parser.add_argument("user", metavar="USER=name", help="1 to 64 of letters, digits and ._-")
     user = parser.parse_args().user
-    settings = client_settings()
     try:
-        answer = requests.post(
-            f"{settings.base_url}/backup-key",
-            json={"user": user},
-            headers={"Authorization": f"Bearer {settings.operator_token}"} if settings.operator_token else {},
-            timeout=ANSWER_SECONDS,
-        )
-    except requests.RequestException as error:
-        print(f"make backup-key: {settings.base_url} does not answer: {type(error).__name__}", file=sys.stderr)
+        made = operators.ask("/backup-key", {"user": user}, ANSWER_SECONDS)
+    except operators.NotDone as error:
+        print(f"make backup-key: {error}", file=sys.stderr)
         return 1
-    if not answer.ok:
-        problem = answer.json()
-        why = "; ".join(f"{fault['field']} {fault['message']}" for fault in problem.get("errors", ()))
-        print(f"make backup-key: {answer.status_code} {problem.get('title', '')} {why}".rstrip(), file=sys.stderr)
-        return 1
-    made = answer.json()
     if made["replaces"]:
         print("The key before is of no more use.")
     print(

@@ -3,9 +3,7 @@
 import argparse
 import sys
 
-import requests
-
-from local.settings import client_settings
+from local import operators
 
 ANSWER_SECONDS = 1600.0  # a run may take as long as its function
 
@@ -15,21 +13,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.cleanup", description=__doc__)
     parser.add_argument("--dry-run", action="store_true", help="only count what would be removed")
     options = parser.parse_args()
-    settings = client_settings()
     try:
-        answer = requests.post(
-            f"{settings.base_url}/cleanup",
-            json={"dry_run": options.dry_run},
-            headers={"Authorization": f"Bearer {settings.operator_token}"} if settings.operator_token else {},
-            timeout=ANSWER_SECONDS,
-        )
-    except requests.RequestException as error:
-        print(f"make cleanup: {settings.base_url} does not answer: {type(error).__name__}", file=sys.stderr)
+        report = operators.ask("/cleanup", {"dry_run": options.dry_run}, ANSWER_SECONDS)
+    except operators.NotDone as error:
+        print(f"make cleanup: {error}", file=sys.stderr)
         return 1
-    if not answer.ok:
-        print(f"make cleanup: {answer.status_code} {answer.json().get('title', '')}", file=sys.stderr)
-        return 1
-    report = answer.json()
     removed = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in report["deleted"].items() if n) or "nothing"
     print(f"{'would remove' if report['dry_run'] else 'removed'} {removed} ({report['duration_ms']:.0f} ms)")
     if report["remaining"] and not report["dry_run"]:

@@ -28,6 +28,7 @@ WAIT_SECONDS = 300
 LOCK_TIMEOUT_SECONDS = 5  # of one table lock: the original and older releases go on working beside a migration
 STATEMENT_TIMEOUT_SECONDS = 900  # of one statement: an index over all events of a large database
 ANSWER_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 30.0  # the server's own limit comes first
+NOBODY: Mapping[str, str] = MappingProxyType({})  # has rights of a family: one owner does everything
 _POLL_SECONDS = 0.2
 
 
@@ -36,7 +37,7 @@ class MigrationBusy(Exception):
 
 
 def upgrade(
-    url: str, revision: str = "head", *, rate_limit_url: str | None = None, users: Mapping[str, str] | None = None
+    url: str, revision: str = "head", *, rate_limit_url: str | None = None, users: Mapping[str, str] = NOBODY
 ) -> tuple[str | None, str | None]:
     """Bring the database of a `postgresql://` URL to a revision. Return the revisions before and after.
 
@@ -49,14 +50,14 @@ def upgrade(
     if rate_limit_url is not None and rate_limit_url != url:
         with _session(rate_limit_url) as connection:
             connection.execute(text(rate_limits.TABLE))
-            grants.apply(connection, users or {})
+            grants.apply(connection, users)
             connection.commit()
-    return _migrate(url, command.upgrade, revision, users or {})
+    return _migrate(url, command.upgrade, revision, users)
 
 
 def downgrade(url: str, revision: str) -> tuple[str | None, str | None]:
     """Take the database back to a revision or to "base". Return the revisions before and after. Raises as `upgrade`."""
-    return _migrate(url, command.downgrade, revision)
+    return _migrate(url, command.downgrade, revision, NOBODY)
 
 
 def head() -> str | None:
@@ -65,7 +66,7 @@ def head() -> str | None:
 
 
 def _migrate(
-    url: str, run: Callable[[Config, str], None], revision: str, users: Mapping[str, str] = MappingProxyType({})
+    url: str, run: Callable[[Config, str], None], revision: str, users: Mapping[str, str]
 ) -> tuple[str | None, str | None]:
     with _session(url) as connection:
         before = _revision(connection)

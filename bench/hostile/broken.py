@@ -5,12 +5,11 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bench.hostile import oddities
 from bench.hostile.requests import Stranger, good_requests, new_stranger, raw
-from bench.hostile.tallies import Tally, ask
+from bench.hostile.tallies import Tally, ask, of_threads
 
 THREADS = 48
 HONEST_LENGTHS, DEEPER = 0.7, 0.7
@@ -34,11 +33,7 @@ def attack(port: int, seconds: float, request_count: int) -> Tally:
             ask(port, _broken(good, account), tally, may_be_broken=True)
         return tally
 
-    total = Tally()
-    with ThreadPoolExecutor(THREADS) as threads:
-        for tally in threads.map(run, range(THREADS)):
-            total.add(tally)
-    return total
+    return of_threads(THREADS, run)
 
 
 def _broken(good: list[bytes], account: Stranger) -> bytes:

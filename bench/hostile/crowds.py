@@ -4,11 +4,10 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 from bench.hostile.requests import WISHES, Stranger, new_stranger, raw
-from bench.hostile.tallies import Tally, ask
+from bench.hostile.tallies import Tally, ask, of_threads
 
 CLIENTS = 16
 PICTURE_BYTES = 2_000_000
@@ -105,8 +104,4 @@ def _crowd(port: int, seconds: float, request_count: int, accounts: list[Strange
             ask(port, request, tally)
         return tally
 
-    total = Tally()
-    with ThreadPoolExecutor(CLIENTS) as threads:
-        for tally in threads.map(run, range(CLIENTS)):
-            total.add(tally)
-    return total
+    return of_threads(CLIENTS, run)

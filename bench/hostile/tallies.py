@@ -4,7 +4,8 @@ import json
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -73,6 +74,15 @@ def problem_of(answer: bytes) -> str:
     with suppress(ValueError, KeyError, TypeError):
         return str(json.loads(answer.partition(_END_OF_HEAD)[2])["type"]).rpartition(":")[2]
     return ""
+
+
+def of_threads(count: int, run: Callable[[int], Tally]) -> Tally:
+    """Run something in so many threads at once, each with its number, and return what all saw."""
+    total = Tally()
+    with ThreadPoolExecutor(count) as threads:
+        for tally in threads.map(run, range(count)):
+            total.add(tally)
+    return total
 
 
 def ask(port: int, request: bytes, tally: Tally, *, may_be_broken: bool = False) -> None:

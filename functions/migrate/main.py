@@ -10,7 +10,7 @@ from functions.migrate.schemas import Migrate
 from shared import operators
 from shared.errors import Overloaded
 from shared.http import Family
-from shared.settings.database import database_settings
+from shared.settings.database import database_settings, function_users
 
 family = Family("migrate", operation="POST /migrate")
 
@@ -21,9 +21,7 @@ def post_migrate() -> dict[str, str | None]:
 
     try:
         settings = database_settings()
-        before, after = migrations.upgrade(
-            settings.url, rate_limit_url=settings.rate_limit_url, users=settings.function_users
-        )
+        before, after = migrations.upgrade(settings.url, rate_limit_url=settings.rate_limit_url, users=function_users())
     except migrations.MigrationBusy as error:
         raise Overloaded(str(error)) from error
     return {"before": before, "after": after}

@@ -22,8 +22,6 @@ class DatabaseSettings:
     DB_IAM_AUTH                  true: as the function's own identity, without a password; default false, then the
                                  password is the secret DATABASE_PASSWORD
     CLOUD_SQL_ADMIN_ENDPOINT     another address of Cloud SQL's Admin API
-    DB_FUNCTION_USERS            for a migration: which user each family logs in as, like event=user,inbox=another; each
-                                 gets the rights of its family. Default none: one owner does everything
     RATE_LIMIT_DATABASE_URL      the database of the rate limits; default the same one
     DB_POOL_SIZE                 most connections of one process, 1 to 100; default 8
     DB_POOL_TIMEOUT_SECONDS      longest wait for a free connection; default 5
@@ -31,7 +29,6 @@ class DatabaseSettings:
 
     url: str
     rate_limit_url: str
-    function_users: Mapping[str, str]
     pool_size: int
     pool_timeout_seconds: float
 
@@ -47,7 +44,11 @@ def _cloud_sql_url() -> str:
 
 
 def function_users() -> Mapping[str, str]:
-    """Read the database users of the families. Raises InvalidSetting."""
+    """Read which database user each family has, for a migration. Raises InvalidSetting.
+
+    DB_FUNCTION_USERS            which user each family logs in as, like event=user,inbox=another; each gets the rights
+                                 of its family. Default none: one owner does everything
+    """
     pairs = [pair.partition("=") for pair in filter(None, text("DB_FUNCTION_USERS").replace(" ", "").split(","))]
     if not all(family and user for family, _, user in pairs):
         raise InvalidSetting("DB_FUNCTION_USERS must be like event=user,inbox=another")
@@ -63,7 +64,6 @@ def database_settings() -> DatabaseSettings:
     return DatabaseSettings(
         url=url,
         rate_limit_url=text("RATE_LIMIT_DATABASE_URL", url),
-        function_users=function_users(),
         pool_size=int(number("DB_POOL_SIZE", 8, 1, 100)),
         pool_timeout_seconds=number("DB_POOL_TIMEOUT_SECONDS", 5, 0.01, 60),
     )

@@ -149,11 +149,6 @@ class ClientConnection:
         self._keepalive = keepalive
 
     @property
-    def ends(self) -> tuple[object, object]:
-        """The addresses of both ends, the client's first."""
-        return self.client, self.server
-
-    @property
     def rests(self) -> bool:
         """Tell whether nothing is to be done for it but to wait for its next request, of which the loop is told."""
         return not (self.sock.outgoing or self.ahead or self.has_ended) and bool(self.watched)

@@ -136,7 +136,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             if client.incoming:
                 request = client.incoming.request(self.cfg, client.client)
-                is_welcome = uploads.is_welcome(self.wsgi, wsgi.create(request, client.sock, *client.ends, self.cfg)[1])
+                _, environ = wsgi.create(request, client.sock, client.client, client.server, self.cfg)
+                is_welcome = uploads.is_welcome(self.wsgi, environ)
         except errors.ParseException:
             pass  # it is answered at its end, as any such request is
         finally:

@@ -6,6 +6,9 @@ terraform {
 }
 
 locals {
+  # What the grants of the database are for: this instance, and no other.
+  in_database_instance = "resource.name == 'projects/${var.project}/instances/${var.database_instance}' && resource.service == 'sqladmin.googleapis.com'"
+
   # Until scripts/deploy.sh has built the first release's: a service cannot be made without an image that exists.
   first_image   = "us-docker.pkg.dev/cloudrun/container/hello"
   only_balanced = var.access == "public" && var.balanced
@@ -32,7 +35,7 @@ resource "google_project_iam_member" "connects" {
 
   condition {
     title      = "only ${var.database_instance}"
-    expression = "resource.name == 'projects/${var.project}/instances/${var.database_instance}' && resource.service == 'sqladmin.googleapis.com'"
+    expression = local.in_database_instance
   }
 }
 
@@ -45,7 +48,7 @@ resource "google_project_iam_member" "logs_in" {
 
   condition {
     title      = "only ${var.database_instance}"
-    expression = "resource.name == 'projects/${var.project}/instances/${var.database_instance}' && resource.service == 'sqladmin.googleapis.com'"
+    expression = local.in_database_instance
   }
 }
 
