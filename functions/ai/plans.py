@@ -1,6 +1,8 @@
 """Plans and sessions, asked of the model in one piece. What it answers is checked before anybody sees it."""
 
 import json
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,12 +51,19 @@ def _ask(form: Form, wishes: dict[str, Any]) -> dict[str, Any]:
 def _answer(question: Question, form: Form) -> dict[str, Any]:
     """Return the answer, repaired once if it is of no use. Raises ModelUnavailable, ModelRefused, ContextFull."""
     with model().ask(question) as stream:
-        text, is_cut = _text(stream)
+        first = _read(stream)
     try:
-        return lenient.read(text, form.accept)
-    except lenient.Unreadable as fault:
-        again = repairs.of_text(question, text, repairs.CUT if is_cut else str(fault), WANTED)
-    return _repaired(again, form, stream.last_moment)
+        return lenient.read(first.text, form.accept)
+    except lenient.Unreadable as unreadable:
+        fault = repairs.CUT if first.is_cut else str(unreadable)
+    try:
+        if first.broke_off is not None:
+            raise first.broke_off
+        return _repaired(repairs.of_text(question, first.text, fault, WANTED), form, stream.last_moment)
+    except (ModelUnavailable, ModelRefused):
+        with suppress(lenient.Unreadable):
+            return lenient.salvage(first.text, form.accept)
+        raise
 
 
 def _repaired(question: Question, form: Form, last_moment: float) -> dict[str, Any]:
@@ -62,8 +71,8 @@ def _repaired(question: Question, form: Form, last_moment: float) -> dict[str, A
     was_of_use = False
     try:
         with model().ask(question, last_moment=last_moment) as stream:
-            text, _ = _text(stream)
-        answer = lenient.read(text, form.accept)
+            second = _read(stream)
+        answer = lenient.read(second.text, form.accept)
         was_of_use = True
     except (lenient.Unreadable, ContextFull) as fault:  # the wishes alone were not too long
         raise ModelUnavailable(f"its answer is of no use: {fault}") from None
@@ -72,21 +81,35 @@ def _repaired(question: Question, form: Form, last_moment: float) -> dict[str, A
     return answer
 
 
-def _text(stream: Stream) -> tuple[str, bool]:
-    """Return the whole text of an answer, and whether it was cut. Raises ModelUnavailable, ModelRefused."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came of an answer. `is_cut`: it became too long. `broke_off`: why it has no end, if it has none."""
+
+    text: str
+    is_cut: bool = False
+    broke_off: ModelUnavailable | None = None
+
+
+def _read(stream: Stream) -> _Answer:
+    """Return what comes of an answer. Raises ModelUnavailable if nothing did, ModelRefused, ContextFull."""
     texts = []
     is_cut = False
-    for piece in stream.rest():
-        match piece:
-            case Words(text):
-                texts.append(text)
-            case CallPart(_, _, _, arguments):  # a tool that nobody offered
-                texts.append(arguments)
-            case Refusal() | End("content_filter"):
-                raise ModelRefused("in words")
-            case End(reason):
-                is_cut = reason == "length"
-    return "".join(texts), is_cut
+    try:
+        for piece in stream.rest():
+            match piece:
+                case Words(text):
+                    texts.append(text)
+                case CallPart(_, _, _, arguments):  # a tool that nobody offered
+                    texts.append(arguments)
+                case Refusal() | End("content_filter"):
+                    raise ModelRefused("in words")
+                case End(reason):
+                    is_cut = reason == "length"
+    except ModelUnavailable as fault:
+        if not texts:
+            raise
+        return _Answer("".join(texts), broke_off=fault)
+    return _Answer("".join(texts), is_cut)
 
 
 @cache

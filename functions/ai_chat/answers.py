@@ -15,6 +15,7 @@ REFUSED = "Sorry, I can't answer that. Please put it differently."
 EMPTY = "Sorry, I have no answer to that. Please try again."
 BROKEN_PLAN = "Sorry, something went wrong while I wrote the plan. Please ask for it again."
 LONG_PLAN = "Sorry, that plan became too long to finish. Please ask for a shorter one, or for a part of it."
+PART_OF_PLAN = "(The plan was cut off here. Ask me for the rest, or for a shorter one.)"
 CUT = "(The answer was cut off here because it became too long.)"
 WANTED = f"Call the tool `{plans.TOOL_NAME}` again, once, with the whole plan, and write nothing else."
 
@@ -115,11 +116,17 @@ class IncomingAnswer:
         call = self.call()
         return None if call is None else plans.unfinished(call.arguments(), self._given_by_user)
 
-    def whole_plan(self) -> FinalAnswer | None:
-        """Return what an answer that broke off ends with if its plan was whole before."""
+    def salvaged(self) -> FinalAnswer | None:
+        """Return what an answer that broke off or was cut ends with, if its plan or some sessions of it were whole."""
         call = self.call()
-        answer = None if call is None else self._outcome_of_plan(call.arguments(), call.call_id)
-        return answer if answer is not None and answer.plan is not None else None
+        written, call_id = (self._raw_text(), "") if call is None else (call.arguments(), call.call_id)
+        with suppress(plans.InvalidPlan):
+            plan = plans.finished(written, self.version, self._given_by_user)
+            return self._delivery(plan, self.text().strip(), call_id)
+        with suppress(plans.InvalidPlan):
+            plan = plans.beginning(written, self.version, self._given_by_user)
+            return self._delivery(plan, self.with_note(PART_OF_PLAN), call_id)
+        return None
 
     def outcome(self) -> FinalAnswer:
         """Return what the finished answer means."""
@@ -152,7 +159,10 @@ class IncomingAnswer:
             plan = plans.finished(written, self.version, self._given_by_user)
         except plans.InvalidPlan as fault:
             return self._without_plan(str(fault))
-        text = self.text().strip()
+        return self._delivery(plan, self.text().strip(), call_id)
+
+    @staticmethod
+    def _delivery(plan: dict[str, Any], text: str, call_id: str) -> FinalAnswer:
         return FinalAnswer(text, plan, histories.delivery(text, call_id, plan))
 
     def _without_plan(self, fault: str) -> FinalAnswer:

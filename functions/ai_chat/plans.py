@@ -4,6 +4,7 @@ Version 1 is what /ai-chat shows, once, complete; version 2 what /ai-chat-v2 sho
 is always an object that apps can show: nothing in it is null, cut or guessed at, except that free text may go on.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,6 @@ PLAN_VERSION = 3
 BLUEPRINT_VERSION = 3
 SESSION_VERSION = 6
 LONGEST_SECONDS = 359_999  # of cardio: 99:59:59
-_NUMBER_CHARACTERS = "+-.0123456789Ee"
 
 
 class InvalidPlan(Exception):
@@ -196,8 +196,17 @@ def finished(written: str, version: int, said: str) -> dict[str, Any]:
 
     `said` is everything that the user said: links from elsewhere are left out.
     """
+    return _plan(lenient.read, written, version, said)
+
+
+def beginning(written: str, version: int, said: str) -> dict[str, Any]:
+    """Return the sessions, or of the first its exercises, that were whole when a plan was cut. Raises InvalidPlan."""
+    return _plan(lenient.salvage, written, version, said)
+
+
+def _plan(read: Callable[..., Any], written: str, version: int, said: str) -> dict[str, Any]:
     try:
-        plan: dict[str, Any] = lenient.read(written, _SHAPES[version].accept)
+        plan: dict[str, Any] = read(written, _SHAPES[version].accept)
     except lenient.Unreadable as fault:
         raise InvalidPlan(str(fault)) from None
     _drop_foreign_links(plan, said)
@@ -209,7 +218,7 @@ def unfinished(arguments: str, said: str) -> dict[str, Any] | None:
 
     Each call parses the whole text, so callers space them.
     """
-    text = _without_open_number(arguments).encode()
+    text = lenient.without_open_number(arguments).encode()
     try:
         whole = jiter.from_json(text, partial_mode=True)
         cut = jiter.from_json(text, partial_mode="trailing-strings")
@@ -221,12 +230,6 @@ def unfinished(arguments: str, said: str) -> dict[str, Any] | None:
     plan: dict[str, Any] = {"name": "", "description": "", "blueprint": {}} | shown
     _drop_foreign_links(plan, said)
     return plan
-
-
-def _without_open_number(arguments: str) -> str:
-    """Leave out a number at the end, to which digits may still be added."""
-    text = arguments.rstrip(_NUMBER_CHARACTERS)
-    return text if text.rstrip().endswith((":", ",", "[")) else arguments
 
 
 def _drop_foreign_links(plan: dict[str, Any], said: str) -> None:

@@ -114,7 +114,7 @@ def _outcome(question: Question, turn: IncomingAnswer, outbox: "Outbox", cancell
     except InvalidSetting:
         return FinalAnswer(turn.with_note(NOT_SET_UP))
     except ModelUnavailable:
-        return turn.whole_plan() or FinalAnswer(turn.with_note(UNAVAILABLE))
+        return turn.salvaged() or FinalAnswer(turn.with_note(UNAVAILABLE))
     except ModelRefused:
         return FinalAnswer(turn.with_note(REFUSED))
     except ContextFull:
@@ -128,15 +128,17 @@ def _repaired(
 ) -> FinalAnswer:
     """Send an answer at fault back once, and return what the turn ends with. Nothing is shown meanwhile."""
     second = turn.successor()
+    again = None
     try:
         with model().ask(turn.question_again(question, outcome.fault), last_moment=last_moment) as stream:
             _follow(stream, second, cancelled)
+        again = second.outcome()
     except (InvalidSetting, ModelUnavailable, ModelRefused, ContextFull):
-        repairs.count(was_of_use=False)
-        return outcome
-    again = second.outcome()
-    repairs.count(was_of_use=again.plan is not None)
-    return outcome if again.fault or not again.remembered else again.after(turn.text())
+        pass
+    repairs.count(was_of_use=again is not None and again.plan is not None)
+    if again is None or again.fault or not again.remembered:
+        return turn.salvaged() or outcome
+    return again.after(turn.text())
 
 
 def _follow(stream: Stream, turn: IncomingAnswer, cancelled: threading.Event, outbox: "Outbox | None" = None) -> None:

@@ -337,6 +337,29 @@ def test_an_answer_of_no_use_goes_back_once(planners, model_server, wrong):
 
 
 @pytest.mark.parametrize(
+    "steps",
+    [
+        [[Finish("length")], [Say("no JSON")]],
+        [[Finish("length")], [Refuse("I won't.")]],
+        [[Stall()]],
+        [[Raw(b'data: {"error": {"code": 503}}\n\n')]],
+    ],
+)
+def test_of_a_plan_that_stays_cut_the_whole_sessions_are_the_answer(planners, model_server, steps):
+    session = plan_v1()["sessions"][0]
+    written = json.dumps(plan_v1(sessions=[session, session | {"name": "Pull"}]))[:-20]
+    (first, *others) = steps
+    model_server.script(Say(written), *first)
+    for second in others:
+        model_server.script(*second)
+    asked = len(model_server.requests)
+    answer = Caller(planners, alone=False)("POST", "/ai/workout", VALID["/ai/workout"], headers=SUBSCRIBED)
+    assert answer.status_code == 200
+    assert answer.json == plan_v1() | {"sessions": [app_session()]}
+    assert len(model_server.requests) == asked + len(steps)
+
+
+@pytest.mark.parametrize(
     ("second", "status", "kind"),
     [
         (HttpError(401), 503, "model-unavailable"),

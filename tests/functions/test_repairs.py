@@ -103,6 +103,28 @@ def test_a_plan_that_was_whole_before_the_answer_broke_off_is_one(server, client
 
 
 @pytest.mark.parametrize(
+    "steps",
+    [
+        [[Say(HERE), CallTool(PLAN[:-20]), Disconnect()]],
+        [[Say(HERE), CallTool(PLAN[:-20]), Finish("length")], [CallTool(PLAN[:-20]), Finish("length")]],
+        [[Say(HERE), CallTool(PLAN[:-20])], [HttpError(401)]],
+        [[Say(f"{HERE}\n```json\n{PLAN[:-20]}", piece_characters=50), Finish("length")], [HttpError(400)]],
+    ],
+)
+def test_of_a_plan_that_stays_cut_the_whole_sessions_are_shown(server, client, steps):
+    for answer in steps:
+        server.script(*answer)
+    history = play(client)
+    (message,) = [each for each in client.got if each["type"] == "chatPlan"][-1:]
+    assert [session["name"] for session in message["blueprint"]["sessions"]] == ["Push"]
+    assert client.texts[-1] == f"{HERE}\n\n{answers.PART_OF_PLAN}"
+    assert_calm(client)
+    call = history[1]["tool_calls"][0]["function"]
+    assert len(json.loads(call["arguments"])["blueprint"]["sessions"]) == 1
+    assert len(server.requests) == len(steps)
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         [CallTool({"name": "x"})],
