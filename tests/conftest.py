@@ -6,8 +6,11 @@ the load balancer of a production plan; with `TEST_TOPOLOGY=true` all that take 
 
 import os
 import signal
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -18,6 +21,8 @@ from client.model_server import ModelServer
 from rehearsal.topology import Topology
 from shared.data.pool import Database
 from tests.databases import BACKUP_FOLDER, VARIABLES, Databases, as_function, start_servers
+from tests.scripts.fake_cloud import GCLOUD, GCLOUD_FOLDER
+from tests.scripts.gcloud_server import client, starter
 from tests.servers import CHAT_TOKEN_KEY, Answer, Caller, Servers, manifest
 from tests.terraform.planning import DOMAIN, Plan, Terraform
 from tests.topologies import ThroughBalancer
@@ -174,6 +179,26 @@ def topology(production: Plan, database_url: str) -> Iterator[Topology]:
         settings["BACKUP_STORE"] = f"file://{os.environ[BACKUP_FOLDER]}"
         with Topology(production, ("127.0.0.1", 0), database_url, secrets, **settings) as running:
             yield running
+
+
+@pytest.fixture(scope="session")
+def gcloud() -> Iterator[None]:
+    """Put gcloud's name, the real one in one process for this worker, before the wrapper that starts it anew."""
+    if GCLOUD is None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="liftlog-gcloud-") as folder:
+        path = Path(folder) / "socket"
+        with subprocess.Popen([GCLOUD, path], env=os.environ | starter(), stdout=subprocess.PIPE) as server:
+            assert server.stdout is not None
+            assert server.stdout.readline(), "gcloud does not start"
+            program = Path(folder) / "gcloud"
+            program.write_text(client(path))
+            program.chmod(0o755)
+            os.environ[GCLOUD_FOLDER] = folder
+            yield
+            del os.environ[GCLOUD_FOLDER]
+            server.kill()
 
 
 @pytest.fixture(params=_deployments())

@@ -29,6 +29,7 @@ class GuardedProject(FakeProject):
         self.real: dict[str, str] = {}  # where a function's code runs, by name
         self.refusals: list[str] = []
         self._has_bucket = False
+        self._planned: dict[str, Any] = {}  # settings by function
 
     def apply(self, plan: Plan) -> list[str]:
         """Make what is planned, as far as scripts meet it. Return what the deployer may not make: then nothing is."""
@@ -39,10 +40,15 @@ class GuardedProject(FakeProject):
         self.enabled |= _services(plan)
         self._has_bucket = True
         for values in plan.all("google_cloudfunctions2_function").values():
-            self.add_function(values["name"], "first.zip", values["labels"])
-            self.urls |= {prefix + values["name"]: self._front(prefix + values["name"]) for prefix in _TRACKS}
+            name, config = values["name"], values["service_config"]
+            if name not in self.functions:
+                self.add_function(name, "first.zip", values["labels"])
+                self.urls |= {prefix + name: self._front(prefix + name) for prefix in _TRACKS}
+            elif config != self._planned[name]:
+                self.new_revision(name)  # whose traffic is what it was: all_traffic_on_latest_revision is false
+            self._planned[name] = config
         for values in plan.all("google_secret_manager_secret").values():
-            self.versions[values["secret_id"]] = []
+            self.versions.setdefault(values["secret_id"], [])
         return []
 
     def _front(self, name: str) -> str:
