@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 MORE_THAN_LEAST = 2  # elements of an array
 UNBOUNDED = 10**12
 _WORDS = {"type", "description", "enum", "properties", "required", "additionalProperties", "items", "anyOf", "$ref"}
-_WORDS |= {"minimum", "maximum", "minItems", "maxItems", "$defs"}
+_WORDS |= {"minimum", "maximum", "minItems", "maxItems", "maxLength", "$defs"}
 
 Json = dict[str, Any]
 
@@ -49,7 +49,7 @@ def _of(schema: Json, definitions: dict[str, Json], made: dict[str, st.SearchStr
 def _scalar(schema: Json) -> st.SearchStrategy[Any]:
     least, most = schema.get("minimum", -UNBOUNDED), schema.get("maximum", UNBOUNDED)
     kinds: dict[str, st.SearchStrategy[Any]] = {
-        "string": st.text(st.characters(codec="utf-8"), max_size=8),
+        "string": st.text(st.characters(codec="utf-8"), max_size=min(8, schema.get("maxLength", UNBOUNDED))),
         "boolean": st.booleans(),
         "null": st.none(),
         "integer": st.integers(least, most),

@@ -4,15 +4,17 @@ The app's form is that of the original; the one with `reps_min` is of other clie
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.ai import blueprints
-from shared.ai.scalars import IntegerShape, TextShape
+from shared.ai.scalars import DESCRIPTION_CHARACTERS, NOTES_CHARACTERS, IntegerShape, TextShape
 from shared.ai.shapes import ArrayShape, ObjectShape
 
 Json = dict[str, Any]
 
+# Nobody gives a link here, so none is asked for.
+_EXERCISE = replace(blueprints.EXERCISE, unasked=frozenset({"link"}))
 _PORT_EXERCISE = ObjectShape(
     "Exercise",
     {
@@ -21,7 +23,7 @@ _PORT_EXERCISE = ObjectShape(
         "reps_min": IntegerShape("fewest repetitions", 1, 1000),
         "reps_max": IntegerShape("most repetitions", 1, 1000),
         "rest_seconds": IntegerShape("rest after each set in seconds", 0, 3600),
-        "notes": TextShape("short advice, or empty"),
+        "notes": TextShape("short advice, or empty", most=NOTES_CHARACTERS),
     },
     defaults={"notes": ""},
     mended=blueprints.in_order("reps_min", "reps_max"),
@@ -38,7 +40,9 @@ _PORT_PLAN = ObjectShape(
     "Plan",
     {
         "name": TextShape("short name of the plan", blueprints.UNNAMED_PLAN),
-        "description": TextShape("what the plan is for and how to follow it, in a few sentences"),
+        "description": TextShape(
+            "what the plan is for and how to follow it, in a few sentences", most=DESCRIPTION_CHARACTERS
+        ),
         "sessions": ArrayShape(_PORT_SESSION, 1, 14),
         "duration_weeks": IntegerShape("for how many weeks to follow the plan", 1, 104),
     },
@@ -77,10 +81,10 @@ def _as_it_is(answer: Json) -> Json:
 
 
 WORKOUT = {
-    "app": Form(("planner", "workout"), blueprints.PLAN, _plan_for_app),
+    "app": Form(("planner", "workout"), blueprints.plan(_EXERCISE), _plan_for_app),
     "port": Form(("planner", "port-workout"), _PORT_PLAN, _as_it_is),
 }
 SESSION = {
-    "app": Form(("planner", "session"), blueprints.SESSION, _session_for_app),
+    "app": Form(("planner", "session"), blueprints.session(_EXERCISE), _session_for_app),
     "port": Form(("planner", "port-session"), _PORT_SESSION, _as_it_is),
 }

@@ -12,7 +12,17 @@ import jiter
 
 from functions.ai_chat import links, older_apps
 from shared.ai import blueprints, lenient
-from shared.ai.scalars import ChoiceShape, DecimalShape, DurationShape, FlagShape, IntegerShape, TextShape, TokenShape
+from shared.ai.scalars import (
+    DESCRIPTION_CHARACTERS,
+    NOTES_CHARACTERS,
+    ChoiceShape,
+    DecimalShape,
+    DurationShape,
+    FlagShape,
+    IntegerShape,
+    TextShape,
+    TokenShape,
+)
 from shared.ai.shapes import MISSING, ArrayShape, ObjectShape, OneOfShape, strict_schema
 
 TOOL_NAME = "create_workout_plan"
@@ -33,7 +43,7 @@ def _rest(description: str) -> DurationShape:
 _NAME_OF_EXERCISE = TextShape(
     "name of the exercise; the user's own spelling where the user gave one", blueprints.UNNAMED_EXERCISE
 )
-_NOTES = TextShape("short advice, or empty")
+_NOTES = TextShape("short advice, or empty", most=NOTES_CHARACTERS)
 
 _REST = ObjectShape(
     "RestBetweenSets",
@@ -136,7 +146,7 @@ _SESSION = ObjectShape(
         "exercises": ArrayShape(
             OneOfShape({"WeightedExerciseBlueprint": _WEIGHTED, "CardioExerciseBlueprint": _CARDIO}), 1, 40
         ),
-        "notes": TextShape("short advice for the whole session, or empty"),
+        "notes": TextShape("short advice for the whole session, or empty", most=NOTES_CHARACTERS),
     },
     constants={"version": SESSION_VERSION},
     defaults={"notes": ""},
@@ -155,13 +165,16 @@ _PLAN = ObjectShape(
     "Plan",
     {
         "name": TextShape("short name of the plan", blueprints.UNNAMED_PLAN),
-        "description": TextShape("what the plan is for and how to follow it, in a few sentences"),
+        "description": TextShape(
+            "what the plan is for and how to follow it, in a few sentences", most=DESCRIPTION_CHARACTERS
+        ),
         "blueprint": _BLUEPRINT,
     },
     constants={"version": PLAN_VERSION},
     defaults={"description": ""},
 )
-_SHAPES = {1: blueprints.PLAN, 2: _PLAN}
+_PLAN_V1 = blueprints.plan(blueprints.EXERCISE)
+_SHAPES = {1: _PLAN_V1, 2: _PLAN}
 
 
 def tool(version: int) -> dict[str, Any]:
@@ -180,7 +193,7 @@ def tool(version: int) -> dict[str, Any]:
 def message(plan: dict[str, Any], version: int) -> dict[str, Any]:
     """Return a finished plan as the app receives it."""
     if version == 1:
-        return {"type": "chatPlan", "plan": blueprints.PLAN.wire(plan)}
+        return {"type": "chatPlan", "plan": _PLAN_V1.wire(plan)}
     sent = _PLAN.wire(plan)
     sent["blueprint"].setdefault("lastEdited", datetime.now(UTC).date().isoformat())
     return unfinished_message(sent)

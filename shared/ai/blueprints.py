@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from shared.ai.scalars import DurationShape, FlagShape, IntegerShape, NumberShape, TextShape, TokenShape, clock
+from shared.ai.scalars import (
+    DESCRIPTION_CHARACTERS,
+    NOTES_CHARACTERS,
+    DurationShape,
+    FlagShape,
+    IntegerShape,
+    NumberShape,
+    TextShape,
+    TokenShape,
+    clock,
+)
 from shared.ai.shapes import ArrayShape, ObjectShape
 
 LONGEST_REST_SECONDS = 86_399  # 23:59:59
@@ -45,28 +55,35 @@ EXERCISE = ObjectShape(
         ),
         "restBetweenSets": REST_BETWEEN_SETS,
         "supersetWithNext": FlagShape("whether it alternates with the exercise after it"),
-        "notes": TextShape("short advice, or empty"),
+        "notes": TextShape("short advice, or empty", most=NOTES_CHARACTERS),
         "link": LINK,
     },
     defaults={"supersetWithNext": False, "notes": "", "link": ""},
 )
 
-SESSION = ObjectShape(
-    "Session",
-    {
-        "name": TextShape("name of the session", UNNAMED_SESSION),
-        "exercises": ArrayShape(EXERCISE, 1, 30),
-        "notes": TextShape("short advice for the whole session, or empty"),
-    },
-    defaults={"notes": ""},
-)
 
-PLAN = ObjectShape(
-    "Plan",
-    {
-        "name": TextShape("short name of the plan", UNNAMED_PLAN),
-        "description": TextShape("what the plan is for and how to follow it, in a few sentences"),
-        "sessions": ArrayShape(SESSION, 1, 14),
-    },
-    defaults={"description": ""},
-)
+def session(exercise: ObjectShape) -> ObjectShape:
+    """Return the shape of a session of such exercises."""
+    return ObjectShape(
+        "Session",
+        {
+            "name": TextShape("name of the session", UNNAMED_SESSION),
+            "exercises": ArrayShape(exercise, 1, 30),
+            "notes": TextShape("short advice for the whole session, or empty", most=NOTES_CHARACTERS),
+        },
+        defaults={"notes": ""},
+    )
+
+
+def plan(exercise: ObjectShape) -> ObjectShape:
+    """Return the shape of a plan of such exercises."""
+    description = "what the plan is for and how to follow it, in a few sentences"
+    return ObjectShape(
+        "Plan",
+        {
+            "name": TextShape("short name of the plan", UNNAMED_PLAN),
+            "description": TextShape(description, most=DESCRIPTION_CHARACTERS),
+            "sessions": ArrayShape(session(exercise), 1, 14),
+        },
+        defaults={"description": ""},
+    )

@@ -12,6 +12,7 @@ from typing import Any
 
 from shared.ai.faults import Fault
 from shared.ai.questions import Question
+from shared.settings.planner import OPENAI_URL
 
 MAX_OUTPUT_TOKENS = 16_000
 STATUSES = frozenset({400, 404, 405, 413, 415, 422, 500, 501})  # with which endpoints refuse a part; llama.cpp's is 500
@@ -33,6 +34,7 @@ _PARTS = {
     "limit": "16000 tokens",
     "one_call": "parallel_tool_calls",
     "strict": "strict",
+    "lengths": "lengths in schemas",
     "bounds": "bounds in schemas",
     "references": "$ref in schemas",
     "tools": "tools",
@@ -50,7 +52,8 @@ class Dialect:
     limit: int = MAX_OUTPUT_TOKENS
     one_call: bool = True  # asked for by `parallel_tool_calls`; OpenAI is strict only then
     strict: bool = True
-    bounds: bool = True  # in schemas
+    lengths: bool = True  # of texts, in schemas: OpenAI's strict mode takes none
+    bounds: bool = True  # of numbers and arrays, in schemas
     references: bool = True  # `$ref` and `additionalProperties` in schemas
     tools: bool = True  # else as text in the prompt
     answer: str = "json_schema"  # or json_object with the schema in the prompt; "": only the latter
@@ -105,7 +108,14 @@ class Dialect:
     def _schema(self, schema: Json) -> Json:
         if not self.references:
             schema = _inlined(schema, schema.get("$defs", {}))
+        if not self.lengths:
+            schema = _without_lengths(schema)
         return schema if self.bounds else _unbounded(schema)
+
+
+def first(base_url: str) -> Dialect:
+    """Return what an endpoint is sent before it has refused anything."""
+    return Dialect(lengths=base_url != OPENAI_URL)
 
 
 def _limited(dialect: Dialect, text: str) -> Dialect:
@@ -128,7 +138,7 @@ def _renamed_limit(dialect: Dialect, _text: str) -> Dialect:
 
 
 def _plainer_schema(dialect: Dialect, _text: str) -> Dialect:
-    return replace(dialect, bounds=False, references=dialect.references and dialect.bounds)
+    return replace(dialect, lengths=False, bounds=False, references=dialect.references and dialect.bounds)
 
 
 def _other_answer(dialect: Dialect, _text: str) -> Dialect:
@@ -159,7 +169,11 @@ _STEPS: tuple[tuple[re.Pattern[str], Callable[[Dialect, str], Dialect]], ...] = 
             r"|(?:not|unsupported|unknown|unrecognized|forbidden|extra).{0,60}\\?[\"'`]tools\\?[\"'`]",
             lambda dialect, _: replace(dialect, tools=False),
         ),
-        (r"min_?items|max_?items|[\"'`](?:minimum|maximum)\\?[\"'`]|too many states|xgrammar", _plainer_schema),
+        (r"max_?length|repetitions|parse grammar", lambda dialect, _: replace(dialect, lengths=False)),
+        (
+            r"min_?items|max_?items|[\"'`](?:minimum|maximum)\\?[\"'`]|too many states|xgrammar",
+            _plainer_schema,
+        ),
         (r"\$ref|\$defs|additional_?properties|any_?of\b|grammar|invalid schema|too complex", _plainer_schema),
         (r"\bstrict\b", lambda dialect, _: replace(dialect, strict=False)),
         (r"response_?format|json_schema|json_object|response format|structured output", _other_answer),
@@ -212,6 +226,14 @@ def _unbounded(schema: Any) -> Any:
     plain = {name: _unbounded(value) for name, value in schema.items() if name not in _BOUNDS}
     words = list(_bounds_in_words(schema))
     return plain | {"description": ", ".join(filter(None, [schema.get("description"), *words]))} if words else plain
+
+
+def _without_lengths(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_without_lengths(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {name: _without_lengths(value) for name, value in schema.items() if name != "maxLength"}
 
 
 def _bounds_in_words(schema: Json) -> Iterator[str]:

@@ -16,7 +16,7 @@ import httpx2
 import openai
 from openai._streaming import ServerSentEvent, SSEDecoder
 
-from shared.ai import chunks, faults
+from shared.ai import chunks, dialects, faults
 from shared.ai.dialects import Dialect
 from shared.ai.faults import Fault
 from shared.ai.questions import Question
@@ -82,7 +82,7 @@ class Endpoint:
             max_retries=0,
             http_client=_http_client(timeout),
         )
-        self._dialect = Dialect()
+        self._dialect = dialects.first(settings.base_url)
         self._learning = threading.Lock()
 
     def answer(self, question: Question, line: Line) -> Iterator[Piece]:

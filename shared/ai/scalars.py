@@ -12,6 +12,8 @@ from typing import Any
 from shared.ai.shapes import MISSING, Definitions, Mismatch
 
 DECIMAL_PLACES = 4
+# What a grammar holds small models to, which repeat themselves without end. llama.cpp refuses 2000 and more (#25746).
+NAME_CHARACTERS, NOTES_CHARACTERS, DESCRIPTION_CHARACTERS = 200, 500, 1000
 _ISO = re.compile(r"P(?:(\d{1,4})D)?T?(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,7})(?:[.,]\d+)?S)?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{2})")
 
@@ -34,13 +36,17 @@ class ScalarShape:
 
 @dataclass(frozen=True)
 class TextShape:
-    """Free text, which may be shown before it is whole. `unnamed` takes the place of one that is blank."""
+    """Free text of up to `most` characters, which may be shown before it is whole.
+
+    `unnamed` takes the place of one that is blank. A longer one is taken as it is: to cut it would mend nothing.
+    """
 
     description: str
     unnamed: str = ""
+    most: int = NAME_CHARACTERS
 
     def schema(self, _definitions: Definitions) -> dict[str, Any]:
-        return {"type": "string", "description": self.description}
+        return {"type": "string", "description": self.description, "maxLength": self.most}
 
     def accept(self, value: Any) -> str:
         if not isinstance(value, str):
@@ -60,9 +66,10 @@ class TokenShape(ScalarShape):
 
     description: str
     pattern: str
+    most: int = NOTES_CHARACTERS
 
     def schema(self, _definitions: Definitions) -> dict[str, Any]:
-        return {"type": "string", "description": self.description}
+        return {"type": "string", "description": self.description, "maxLength": self.most}
 
     def accept(self, value: Any) -> str:
         if not isinstance(value, str) or re.fullmatch(self.pattern, value, re.ASCII) is None:

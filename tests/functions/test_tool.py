@@ -11,8 +11,16 @@ from functions.ai_chat import plans, turns
 from shared.ai.shapes import strict_schema
 
 # https://platform.openai.com/docs/guides/structured-outputs, "Supported schemas": what strict mode takes of numbers and
-# arrays; of texts it takes `pattern`, which we do without, but neither `minLength` nor `maxLength`
-BOUNDS = {"integer": {"minimum", "maximum"}, "number": {"minimum", "maximum"}, "array": {"minItems", "maxItems"}}
+# arrays; of texts it takes `pattern`, which we do without, but neither `minLength` nor `maxLength`: OpenAI is sent none
+BOUNDS = {
+    "integer": {"minimum", "maximum"},
+    "number": {"minimum", "maximum"},
+    "array": {"minItems", "maxItems"},
+    "string": {"maxLength"},
+}
+MOST_REPETITIONS = (
+    2000  # llama.cpp's MAX_REPETITION_THRESHOLD: a grammar with as many is refused (ggml-org/llama.cpp#25746)
+)
 
 
 def parts_of(schema):
@@ -37,7 +45,8 @@ def assert_strict_and_bounded(parameters):
     for each in (parameters, *definitions.values()):
         assert depth_of(each) <= 5
         for schema in schemas_in(each):
-            bounds = BOUNDS.get(schema.get("type", ""), set())
+            bounds = set() if "enum" in schema else BOUNDS.get(schema.get("type", ""), set())
+            assert schema.get("maxLength", 0) < MOST_REPETITIONS
             assert bounds <= set(schema) <= words | bounds
             assert schema.get("$ref", "#/$defs/Session").removeprefix("#/$defs/") in {"Session", *definitions}
             if schema.get("type") == "object":

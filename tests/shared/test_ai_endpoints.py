@@ -14,12 +14,13 @@ from client.model_server import ModelServer
 from client.scripted_answers import CallTool, Say
 from functions.ai import forms
 from functions.ai_chat import plans
+from shared.ai import dialects
 from shared.ai.model import Model
 from shared.ai.questions import Question
 from shared.ai.shapes import response_format
 from shared.ai.streams import CallPart, End, Words
 from shared.errors import ContextFull, ModelRefused, ModelUnavailable
-from shared.settings.planner import ModelSettings
+from shared.settings.planner import OPENAI_URL, ModelSettings
 from tests.plans import plan, plan_v1
 from tests.scripted_faults import Raw, Whole
 from tests.waiting import WAIT_SECONDS
@@ -106,6 +107,12 @@ def test_an_endpoint_gets_what_it_takes_and_it_is_remembered(server, model, name
         word for word in kind["lacks"] if f'"{word}"' in names_in(body) or f'\\"{word}\\"' in names_in(body)
     } == set()
     assert model.breaker.counts.failed == 0
+
+
+def test_openai_is_sent_no_lengths_of_texts_which_it_would_refuse():
+    """platform.openai.com/docs/guides/structured-outputs, "Supported properties"."""
+    assert "maxLength" not in json.dumps(dialects.first(OPENAI_URL).request(REST))
+    assert "maxLength" in json.dumps(dialects.first("http://localhost:8080/v1").request(REST))
 
 
 @pytest.mark.parametrize("name", TOO_LONG)
