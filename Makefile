@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODEL_READY := .venv-model/.ready
 AUDIT := .venv-audit
+SOURCE ?= .
+DIST ?= dist
 SIGNALR_READY := tests/signalr/node_modules/.ready
 # Two more than there are CPUs: tests that start and end servers wait half of their time.
 WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
@@ -120,8 +122,8 @@ $(AUDIT)/.ready: requirements-audit.txt
 audit: $(AUDIT)/.ready ## Look for known vulnerabilities in the pinned packages; says so where the database cannot be reached
 	@AUDIT=$(AUDIT)/bin scripts/audit
 
-sbom: $(AUDIT)/.ready ## List the pinned packages in CycloneDX: dist/sbom.json, which a release keeps
-	@mkdir -p dist && $(AUDIT)/bin/cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o dist/sbom.json
+sbom: $(AUDIT)/.ready ## List the pinned packages in CycloneDX: DIST/sbom.json (dist), which a release keeps; of SOURCE (this folder)
+	@mkdir -p '$(DIST)' && $(AUDIT)/bin/cyclonedx-py requirements '$(SOURCE)/requirements.txt' --output-reproducible --of JSON -o '$(DIST)/sbom.json'
 
 clean: ## Remove the virtual environment (the data under .data stays)
 	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -50,6 +50,7 @@ if [ -z "$dist" ]; then
     mkdir "$source_tree"
     git -C "$root" archive "$tag" | tar -x -C "$source_tree"
   fi
+  make -s -C "$root" sbom SOURCE="$source_tree" DIST="$dist" || say "The list of what the packages hold cannot be made"
   say "Packaging $tag"
   python=$(venv_python) || exit 1
   (cd "$root" && "$python" -m scripts.package --root "$source_tree" --target "$dist")

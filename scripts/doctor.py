@@ -20,6 +20,7 @@ from scripts.traffic import service_url
 
 ROOT = Path(__file__).parent.parent
 LOG_WINDOW = "30m"
+MOST_OF_A_QUOTA = 0.8  # as the alert has it
 NEEDED_SETTINGS = ("ENVIRONMENT", "GCP_PROJECT_ID", "INSTANCE_CONNECTION_NAME")
 NEEDED_SECRETS = frozenset(
     {"database-password", "chat-token-key", "operator-token"}
@@ -97,6 +98,7 @@ class Doctor:
             "GCP project accessible": self._project,
             "Billing enabled": self._billing,
             "APIs enabled": self._apis,
+            "Quotas of the project": self._quotas,
             "Functions may reach the database": self._connects,
             "Private functions have callers": self._invokers,
             "Database instance running": self._database,
@@ -159,6 +161,12 @@ class Doctor:
         enabled = set(self._cloud.read("services", "list", "--enabled", "--format=value(config.name)").split())
         missing = ", ".join(sorted(wanted - enabled))
         return f"not enabled: {missing} (terraform apply enables them)" if missing else ""
+
+    def _quotas(self) -> str:
+        told = json.loads(self._cloud.read("compute", "project-info", "describe", "--format=json(quotas)"))
+        tight = [quota for quota in told["quotas"] if quota["usage"] > MOST_OF_A_QUOTA * quota["limit"]]
+        used = ", ".join(f"{quota['metric']} {quota['usage']:g} of {quota['limit']:g}" for quota in tight)
+        return f"{used} used (docs/playbooks/quota-use.md)" if used else ""
 
     def _database(self) -> str:
         state = self._cloud.read("sql", "instances", "describe", self._instance, "--format=value(state)").strip()

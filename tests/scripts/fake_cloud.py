@@ -556,6 +556,7 @@ class FakeProject(FakeRelease):
         self.apis: list[str] = []
         self.database_clients: list[str] = []  # accounts
         self.is_billed = True
+        self.quotas = {"NETWORKS": (1, 5), "BACKEND_SERVICES": (17, 50)}  # used and limit, by metric
         self._answer_operations()
         base = rf"secretmanager/v1/projects/{PROJECT}/secrets/([\w-]+)"
         self.answers |= {
@@ -590,6 +591,12 @@ class FakeProject(FakeRelease):
             rf"(?:GET|POST) {job}(?::(pause|resume))?": self._answer_job,
             rf"GET cloudbilling/v1/projects/{PROJECT}/billingInfo": lambda *_: (
                 200, {"name": f"projects/{PROJECT}/billingInfo", "billingEnabled": self.is_billed}
+            ),
+            rf"GET compute/compute/v1/projects/{PROJECT}": lambda *_: (
+                200, {"kind": "compute#project", "name": PROJECT, "quotas": [
+                    {"metric": metric, "limit": float(limit), "usage": float(usage)}
+                    for metric, (usage, limit) in self.quotas.items()
+                ]}
             ),
             rf"POST cloudresourcemanager/v1/projects/{PROJECT}:getIamPolicy": lambda *_: (
                 200, _binding("roles/cloudsql.client", _accounts(self.database_clients))

@@ -492,6 +492,7 @@ def test_doctor_ticks_what_is_well_and_explains_the_rest(own_url, tmp_path):
             project.readers["operator-token-staging"] = accounts[:1]
             del project.functions[names["metrics"]]["serviceConfig"]["environmentVariables"]["GCP_PROJECT_ID"]
             project.database = "MAINTENANCE"
+            project.quotas["BACKEND_SERVICES"] = (17, 20)
             project.set_public(names["gateway"])
             project.log = [{"textPayload": "ModuleNotFoundError: No module named 'x'", "insertId": "1"}]
             done = run(project, tmp_path, SCRIPTS / "doctor.sh", "staging")
@@ -511,6 +512,7 @@ def test_doctor_ticks_what_is_well_and_explains_the_rest(own_url, tmp_path):
     assert boxes["Private functions have callers"].startswith("nobody may call liftlog-metrics-staging")
     assert boxes["Settings complete"] == "liftlog-metrics-staging has no GCP_PROJECT_ID"
     assert boxes["Public functions open"].startswith("liftlog-gateway-staging asks everybody for an identity (scripts/")
+    assert boxes["Quotas of the project"].startswith("BACKEND_SERVICES 17 of 20 used (docs/playbooks/quota-use.md")
     assert "MAINTENANCE" in boxes["Database instance running"]
     assert boxes["No known cause in the logs"].startswith("import: ModuleNotFoundError")
     assert boxes["Last backup succeeded"].startswith("there is none")
