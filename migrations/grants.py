@@ -41,7 +41,7 @@ GRANTS: dict[str, tuple[str, ...]] = {
     ),
     "follow_secret": (
         _METRICS,
-        "SELECT (id, user_id, value), INSERT (id, user_id, value), UPDATE (value), DELETE ON user_follow_secrets",
+        "SELECT (user_id, value), INSERT (id, user_id, value), DELETE ON user_follow_secrets",
         "SELECT (id, hashed_password, salt, verifier), UPDATE (last_accessed, verifier) ON users",
     ),
     "inbox": (

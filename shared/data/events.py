@@ -216,6 +216,8 @@ def delete_expired(db: Database, retention: timedelta, limit: int) -> int:
                 SELECT ctid FROM user_events
                 WHERE expiry <= now() AND timestamp <= now() - CAST(:retention AS interval)
                 ORDER BY expiry LIMIT :limit FOR UPDATE SKIP LOCKED))
+                -- said again: in a table of partitions a ctid names a row of each
+                AND (expiry <= now()) IS TRUE AND (timestamp <= now() - CAST(:retention AS interval)) IS TRUE
             RETURNING true
             """,
             retention=retention,

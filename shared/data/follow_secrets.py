@@ -22,19 +22,21 @@ def put(db: Database, credentials: Credentials, secret: str) -> None:
             UPDATE users SET last_accessed = now(), verifier = coalesce(verifier, :upgrade)
             WHERE id = :user_id AND (verifier = :verifier OR verifier IS NULL AND hashed_password = :legacy_hash)
             RETURNING id
+        ), quota AS (
+            SELECT count(*) < :most_secrets AS has_room
+            FROM (SELECT FROM user_follow_secrets WHERE user_id = :user_id AND value <> :secret LIMIT :most_secrets)
+                 AS others
         ), stored AS (
             INSERT INTO user_follow_secrets (id, user_id, value)
-            SELECT CAST(md5(author.id || ':' || CAST(:secret AS text)) AS uuid), author.id, :secret FROM author
-            WHERE (SELECT count(*) FROM (SELECT FROM user_follow_secrets WHERE user_id = :user_id AND value <> :secret
-                                         LIMIT :most_secrets) AS others) < :most_secrets
-            ON CONFLICT (id) DO UPDATE SET value = excluded.value
-            RETURNING true
+            SELECT CAST(md5(author.id || ':' || CAST(:secret AS text)) AS uuid), author.id, :secret
+            FROM author, quota WHERE has_room
+            ON CONFLICT DO NOTHING -- of the same user and value: the id says both
         )
         SELECT author.id IS NOT NULL,
                coalesce(verifier = :verifier, hashed_password = :legacy_hash),
                CASE WHEN verifier IS NULL THEN salt END,
-               EXISTS (SELECT FROM stored)
-        FROM users LEFT JOIN author ON author.id = users.id
+               has_room
+        FROM quota, users LEFT JOIN author ON author.id = users.id
         WHERE users.id = :user_id
         """,
         credentials,

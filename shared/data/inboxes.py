@@ -34,7 +34,8 @@ def put(db: Database, *, recipient_id: UUID, chunks: list[bytes], address: str |
             FROM source_of(:address) AS sender (source) LEFT JOIN waiting ON true GROUP BY sender.source
         ), removed AS (
             DELETE FROM user_inbox_items
-            WHERE (SELECT is_full AND has_share AND source IS NOT NULL FROM inbox) AND id = ANY(ARRAY(
+            WHERE (SELECT is_full AND has_share AND source IS NOT NULL FROM inbox)
+                AND user_id = :recipient_id AND id = ANY(ARRAY(
                 SELECT id FROM waiting WHERE source IS NOT DISTINCT FROM (
                     SELECT source FROM waiting GROUP BY source ORDER BY count(*) DESC, min(seq) LIMIT 1)
                 ORDER BY seq NULLS FIRST, id LIMIT 1))
@@ -82,7 +83,7 @@ def take(db: Database, credentials: Credentials) -> str:
             WINDOW oldest_first AS (ORDER BY seq NULLS FIRST, id)
         ), taken AS (
             DELETE FROM user_inbox_items
-            WHERE id = ANY(ARRAY(SELECT id FROM waiting WHERE bytes <= :taken_bytes))
+            WHERE user_id = :user_id AND id = ANY(ARRAY(SELECT id FROM waiting WHERE bytes <= :taken_bytes))
             RETURNING id, encrypted_message, seq
         )
         SELECT reader.id IS NOT NULL,

@@ -109,7 +109,7 @@ def list_by_ids(db: Database, user_ids: list[UUID]) -> str:
         """
         WITH touched AS (
             UPDATE users SET last_accessed = now()
-            WHERE id = ANY(ARRAY(
+            WHERE id = ANY(CAST(:user_ids AS uuid[])) AND id = ANY(ARRAY(
                 SELECT id FROM users
                 WHERE id = ANY(CAST(:user_ids AS uuid[])) AND last_accessed < now() - interval '1 hour'
                 FOR NO KEY UPDATE SKIP LOCKED))
