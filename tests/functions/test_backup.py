@@ -346,6 +346,7 @@ def test_a_full_quota_stores_nothing(own, tmp_path):
     assert len(list((tmp_path / "backups" / phone.name).iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_full_disk_stores_nothing_and_gives_back_what_there_is(own, tmp_path):
     call = own()
     body = content()
@@ -382,6 +383,7 @@ def test_metrics_count_them(own):
 AT_ONCE, LARGE_BYTES = 8, 20 * MIB
 
 
+@pytest.mark.slow
 def test_eight_phones_at_once_take_no_memory(own):
     """20 MiB each, up and down again: 9 MiB in all."""
     call = own()

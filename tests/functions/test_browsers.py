@@ -113,6 +113,7 @@ def test_whoever_is_elsewhere_needs_the_token(laptop, migrate_is_empty, route, a
         assert ask(laptop.port, request(method, path, {"dry_run": True, "user": "ann"}, shown)).status == 200
 
 
+@pytest.mark.slow
 def test_a_token_of_ones_own_is_wanted_on_this_machine_too(database_url):
     with Servers(database_url, ENVIRONMENT="local", OPERATOR_TOKEN="mine", LOCAL_OPERATOR_TOKEN=TOKEN) as servers:
         call = Caller(servers, alone=False)
@@ -121,6 +122,7 @@ def test_a_token_of_ones_own_is_wanted_on_this_machine_too(database_url):
         assert call("GET", "/metrics", headers={"Authorization": "Bearer mine"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_production_knows_no_token_of_a_laptops(database_url):
     with Servers(database_url, ENVIRONMENT="production", LOCAL_OPERATOR_TOKEN=TOKEN) as servers:
         call = Caller(servers, alone=False)

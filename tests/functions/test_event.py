@@ -152,6 +152,7 @@ def test_a_long_feed_comes_in_parts_and_nothing_is_left_out(call, poll, followed
     assert len(seen) == len(set(seen)) == 260
 
 
+@pytest.mark.slow
 def test_two_hundred_users_share_one_answer(call, poll, followed):
     asked = []
     for _ in range(200):
@@ -221,6 +222,7 @@ def test_a_poll_advances_however_much_lies_in_the_hour_before(call, poll, follow
     assert set(seen) >= {event["eventId"] for event in large[1:]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("users", [40, 90])
 def test_the_largest_events_of_many_users_come_in_the_end(users, call, poll, followed):
     """An answer has room for 70 of them; whose come is drawn each time, so that nobody waits for ever."""

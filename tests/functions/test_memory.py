@@ -41,6 +41,7 @@ def new_user(server):
     return User(created["id"], created["lookup"], created["password"])
 
 
+@pytest.mark.slow
 def test_the_largest_requests_and_answers_fit_into_an_instance(server):
     users = [new_user(server) for _ in range(PICTURES_IN_ANSWER)]
     large = {

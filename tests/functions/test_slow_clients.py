@@ -61,6 +61,7 @@ def received(client):
     return answer
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_900_clients_that_stall(call, new_user):
     if call.alone:
         pytest.skip("every function has the same worker")

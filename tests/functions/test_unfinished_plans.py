@@ -108,6 +108,7 @@ PLANS = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=25, derandomize=True, deadline=None)
 @given(value=PLANS, is_ascii=st.booleans(), indent=st.none() | st.integers(0, 2))
 def test_every_prefix_of_any_plan_shows_a_part_of_it(value, is_ascii, indent):

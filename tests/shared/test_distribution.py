@@ -18,6 +18,7 @@ from shared.data.pool import Database
 from tests.crowded import ALL, fill
 from tests.shared.test_statistics_that_lie import CALLS
 
+pytestmark = pytest.mark.slow
 PARTITIONS = 16
 FEW = 4  # of the ids in a list: with all of them every partition would be named
 KEYS = {

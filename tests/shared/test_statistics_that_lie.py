@@ -152,6 +152,7 @@ def work(url: str) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_full", [True, False], ids=["analyzed empty, then filled", "analyzed full, then emptied"])
 def test_a_statement_does_not_believe_statistics(is_full, new_database):
     true, lying = new_database(), new_database()
