@@ -17,6 +17,8 @@ import marshmallow
 import yaml
 
 from functions.backup import keys
+from functions.own_data import newcomers
+from functions.own_data.schemas import AccountDocument
 from shared import errors, operators, subscriptions
 from shared.backup_keys import NAME
 from shared.http import WireSchema, fields
@@ -49,6 +51,7 @@ _GUARDS: dict[Any, list[dict[str, list[str]]]] = {
     operators.authorize: [{"operator": []}, {"operatorInBrowser": []}],
     keys.owner: _BACKUP_KEY,
     keys.presented: _BACKUP_KEY,
+    newcomers.admit: [{"newcomer": []}],
 }
 _QUERIES: dict[Any, list[Json]] = {  # what a guard reads of the query
     guard: [
@@ -60,6 +63,7 @@ _QUERIES: dict[Any, list[Json]] = {  # what a guard reads of the query
     ]
     for guard in (keys.owner, keys.presented)
 }  # fmt: skip
+_UPLOADED: dict[str, type[marshmallow.Schema]] = {"POST /user/import": AccountDocument}  # files that are JSON
 _UUID, _INSTANT = "c249bec3-52ec-4893-ad85-b579ca2896f2", "2026-11-24T03:00:00.123456Z"
 
 
@@ -132,7 +136,9 @@ class _Description:
             schema = self._schema(route.body)
             operation["requestBody"] = {"required": bool(schema.get("required", True)), "content": _json(schema)}
         if route.upload_bytes is not None:
-            operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+            uploaded = _UPLOADED.get(str(route))
+            content = _json(self._schema(uploaded())) if uploaded else {"application/octet-stream": {}}
+            operation["requestBody"] = {"required": True, "content": content}
         if route.guard is not None:
             operation["security"] = _GUARDS[route.guard]
         return operation
@@ -297,6 +303,7 @@ def _security_schemes() -> Json:
         "backupKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "as the app sends it"},
         "backupKeyAsBearer": {"type": "http", "scheme": "bearer", "description": "the name's key"},
         "backupKeyInBrowser": {"type": "http", "scheme": "basic", "description": "the name and its key"},
+        "newcomer": {"type": "http", "scheme": "basic", "description": "the id and the password of the account to be"},
         "operator": {"type": "http", "scheme": "bearer", "description": "`OPERATOR_TOKEN`, or a Google identity token"},
         "operatorInBrowser": {"type": "http", "scheme": "basic", "description": "any name, `OPERATOR_TOKEN`"},
     }

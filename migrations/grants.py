@@ -83,6 +83,23 @@ GRANTS: dict[str, tuple[str, ...]] = {
         "SELECT (name, digest, created_at), INSERT (name, digest, created_at), UPDATE (digest, created_at) "
         "ON backup_keys",
     ),
+    "own_data": (
+        _METRICS,
+        "USAGE ON SEQUENCE user_inbox_items_seq",
+        "SELECT (id, user_id, timestamp, expiry, encrypted_payload, encryption_iv), INSERT (id, user_id, timestamp, "
+        "expiry, encrypted_payload, encryption_iv) ON shared_items",
+        "SELECT (source, hour, accounts), INSERT (source, hour, accounts), UPDATE (accounts) ON source_counts",
+        "SELECT (day, key), INSERT (day, key) ON source_keys",
+        "SELECT (user_id, id, timestamp, last_accessed, expiry, encrypted_event, encryption_iv), INSERT (user_id, "
+        "id, timestamp, last_accessed, expiry, encrypted_event, encryption_iv) ON user_events",
+        "SELECT (user_id, value), INSERT (id, user_id, value) ON user_follow_secrets",
+        "SELECT (id, user_id, encrypted_message, seq), INSERT (id, user_id, encrypted_message) ON user_inbox_items",
+        "SELECT (id, user_lookup, hashed_password, last_accessed, created, salt, encrypted_current_plan, "
+        "encrypted_profile_picture, encrypted_name, encryption_iv, rsa_public_key, verifier, last_event_at, "
+        "quota_day, quota_writes, quota_bytes), INSERT (id, user_lookup, hashed_password, last_accessed, created, "
+        "salt, encrypted_current_plan, encrypted_profile_picture, encrypted_name, encryption_iv, rsa_public_key, "
+        "verifier, last_event_at, quota_day, quota_writes, quota_bytes), UPDATE (last_accessed, verifier) ON users",
+    ),
     "health": (_METRICS,),
     "metrics": (_METRICS,),
     "cleanup": (

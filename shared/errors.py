@@ -69,6 +69,17 @@ class QuotaExceeded(ServiceError):
     """The account, or the address, has stored as much as it may; the message is the name of the quota."""
 
 
+class AccountTaken(ServiceError):
+    """The id, the lookup or a shared item's id of the document is taken on this server; nothing was changed.
+
+    `member` of the document is which.
+    """
+
+    def __init__(self, member: str) -> None:
+        super().__init__(member)
+        self.member = member
+
+
 class RateLimited(ServiceError):
     """As many requests were made within the last 24 hours as may be; `retry_at` is when the next one is possible."""
 

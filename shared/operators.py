@@ -8,10 +8,10 @@ and others with the token that it has made for itself (LOCAL_OPERATOR_TOKEN).
 
 import hmac
 import re
-from base64 import b64decode
 
 import flask
 
+from shared.basic import user_and_password
 from shared.errors import NotOperator, ProviderUnavailable
 from shared.settings.environment import LOCAL, environment_settings
 from shared.settings.operation import OperatorSettings, operator_settings
@@ -51,13 +51,11 @@ def _is_from_this_machine() -> bool:
 
 
 def _credential(authorization: str) -> str:
-    """Return a bearer token, or the password of basic authentication (RFC 7617)."""
+    """Return a bearer token, or the password of basic authentication."""
+    basic = user_and_password(authorization)
+    if basic is not None:
+        return basic[1]
     scheme, _, value = authorization.partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            return b64decode(value, validate=True).decode().partition(":")[2]
-        except ValueError:
-            return ""
     return value.strip() if scheme.lower() == "bearer" else ""
 
 

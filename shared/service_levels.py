@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 # Functions that wait for a language model, keep a chat open, or move files of megabytes.
-NOT_IN_LATENCY = frozenset({"ai", "ai_chat", "backup"})
+NOT_IN_LATENCY = frozenset({"ai", "ai_chat", "backup", "own_data"})
 
 
 class LevelState(StrEnum):

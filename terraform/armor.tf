@@ -5,8 +5,8 @@ locals {
   limits_per_minute = merge([for row in values(local.public_functions) : try(row.limits_per_minute, {})]...)
   limit_of_the_rest = 6000
 
-  largest_body_bytes = 8 * 1024 * 1024     # twice what any route reads; what is in between gets the function's own 413
-  upload_paths       = "^(/v2)?/backup/?$" # the platform refuses more than 32 MiB there
+  largest_body_bytes = 8 * 1024 * 1024                   # twice what any route reads; what is in between gets the function's own 413
+  upload_paths       = "^(/v2)?/(backup|user/import)/?$" # the platform refuses more than 32 MiB there
 
   # OWASP rules look at requests without a body only: bodies are base64 of ciphertext or talk with the planner, and look
   # like an attack by chance. Tokens of the chats' query are base64 as well.

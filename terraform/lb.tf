@@ -11,6 +11,11 @@ locals {
   fixed_paths = { for family, row in local.public_functions : family => distinct([
     for route in row.routes : split(" ", route)[1] if !strcontains(route, "{")
   ]) }
+  # What has arguments in no path comes first: "/user/export" is below "/user/".
+  families_in_order = concat(
+    sort([for family, prefixes in local.path_prefixes : family if length(prefixes) == 0]),
+    sort([for family, prefixes in local.path_prefixes : family if length(prefixes) > 0]),
+  )
   path_prefixes = { for family, row in local.public_functions : family => distinct([
     for route in row.routes : split("{", split(" ", route)[1])[0] if strcontains(route, "{")
   ]) }
@@ -128,7 +133,7 @@ resource "google_compute_url_map" "balancer" {
 
       # Route rules, since the original's paths ignore case and path rules cannot. Everything is below /v2 as well.
       dynamic "route_rules" {
-        for_each = sort(keys(local.public_functions))
+        for_each = local.families_in_order
         iterator = family
 
         content {

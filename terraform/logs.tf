@@ -59,7 +59,7 @@ resource "google_logging_metric" "error_rate" {
 # the gateway serves as well, and without probes.
 resource "google_logging_metric" "latency" {
   name        = "liftlog-${local.environment}/latency"
-  description = "Duration of requests, without the planner's, the backups' and the probes'"
+  description = "Duration of requests, without the planner's, the files' and the probes'"
   filter = join(" AND ", concat(
     [local.our_services, "jsonPayload.duration_ms>=0"],
     [for family in local.not_in_latency : "NOT jsonPayload.function=\"${family}\""],
@@ -176,5 +176,5 @@ resource "time_sleep" "metrics_known" {
 }
 
 locals {
-  not_in_latency = ["ai", "ai_chat", "backup", "health"]
+  not_in_latency = ["ai", "ai_chat", "backup", "health", "own_data"]
 }

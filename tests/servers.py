@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import yaml
 
 from local.processes import free_port, wait_until_listening
 from shared.data.pool import Database
+from shared.paths import bare_path
 from tests.databases import BACKUP_FOLDER
 from tests.waiting import WAIT_SECONDS
 
@@ -132,10 +134,11 @@ class Answer:
 
 
 def family_of(path: str) -> str:
-    """Return the family that serves a path, from the manifest."""
-    first = path.partition("?")[0].lower().removeprefix("/v2").split("/")[1]
-    for name, entry in manifest().items():
-        if any(route.split(" ")[1].split("/")[1] == first for route in entry["routes"]):
+    """Return the family that serves a path, from the manifest: what has no argument in its path is found first."""
+    bare = bare_path(path.partition("?")[0]).lower()
+    routes = [(route.split(" ")[1], name) for name, entry in manifest().items() for route in entry["routes"]]
+    for known, name in sorted(routes, key=lambda route: "{" in route[0]):
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", known), bare):
             return name
     return "user"
 

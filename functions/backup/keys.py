@@ -5,12 +5,11 @@ app/src/store/settings/remote-backup-effects.ts and RemoteBackup.md); its mainta
 well (LiftLog's issue 950). A browser knows Basic.
 """
 
-from base64 import b64decode
-
 import flask
 
 from shared.backup_keys import PresentedKey
 from shared.backup_stores import backup_store
+from shared.basic import user_and_password
 from shared.data import backup_keys, database
 
 
@@ -30,14 +29,9 @@ def owner(authorization: str | None) -> str:
 
 
 def _of_header(authorization: str) -> tuple[str | None, str]:
-    """Return the name and the key of an Authorization header: basic (RFC 7617) or bearer (RFC 6750)."""
+    """Return the name and the key of an Authorization header: basic or bearer (RFC 6750)."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return None, value.strip()
-    if scheme.lower() != "basic":
-        return None, ""
-    try:
-        user, _, password = b64decode(value.strip(), validate=True).decode().partition(":")
-    except ValueError:
-        return None, ""
+    user, password = user_and_password(authorization) or ("", "")
     return user or None, password

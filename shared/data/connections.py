@@ -48,9 +48,11 @@ class _OneFlight(NativeConnection):  # type: ignore[misc] # pg8000 has no types
 
     Bytes go as they are, not as twice as many hexadecimal digits, and what is large is copied once each way.
     `may_refuse`: whether an answer may be given up where there is no memory for it.
+    `each_row`: takes the rows one by one as they come; None: they are collected, and count in the memory's budget.
     """
 
     may_refuse = True
+    each_row: Callable[["Row"], None] | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -88,8 +90,11 @@ class _OneFlight(NativeConnection):  # type: ignore[misc] # pg8000 has no types
             if code != DATA_ROW or length < LARGE_BYTES:
                 self.message_types[code](_read(self._sock, length), context)
             else:
-                budget().reserve(COPIES_OF_ANSWER * length, may_refuse=self.may_refuse)
+                if self.each_row is None:
+                    budget().reserve(COPIES_OF_ANSWER * length, may_refuse=self.may_refuse)
                 self.message_types[code](_read_large(self._sock, length), context)
+            if code == DATA_ROW and self.each_row is not None:
+                self.each_row(context.rows.pop())
         if context.error is not None:
             raise context.error
 
@@ -121,16 +126,25 @@ class Connection:
         self._poller.register(self._native._usock, select.POLLIN)
         self._prepared: dict[str, PreparedStatement] = {}
 
-    def run(self, statement: str, parameters: dict[str, Any], *, may_refuse: bool = False) -> list[Row]:
+    def run(
+        self,
+        statement: str,
+        parameters: dict[str, Any],
+        *,
+        may_refuse: bool = False,
+        each_row: Callable[[Row], None] | None = None,
+    ) -> list[Row]:
         """Run one statement in one round trip (two when it is new to this connection).
 
         Raises what pg8000 raises. An answer that is too large for now `may` be refused, if nothing is lost with it:
-        then it raises Overloaded, and the connection is of no more use.
+        then it raises Overloaded, and the connection is of no more use. Nor is it after what `each_row` raises, which
+        takes the rows as they come, so that none is returned.
         """
         prepared = self._prepared.get(statement)
         if prepared is None:
             prepared = self._prepared[statement] = PreparedStatement(self._native, statement)
         self._native.may_refuse = may_refuse
+        self._native.each_row = each_row
         rows: list[Row] = prepared.run(**parameters)
         prepared._context = None  # else it keeps the rows until it is run again
         return rows

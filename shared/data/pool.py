@@ -6,6 +6,8 @@ error, which leaves pg8000's next statement answering "no rows") it is closed.
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pg8000.exceptions import DatabaseError, InterfaceError
@@ -60,6 +62,26 @@ class Database:
         """Run a statement that only reads, and whose one row is one number. See `rows`."""
         ((number,),) = self.rows(statement, repeatable=True, **parameters)
         return int(number)
+
+    @contextmanager
+    def transaction(self, begin: str = "BEGIN") -> Iterator["Transaction"]:
+        """Run several statements in one transaction, which `begin` begins.
+
+        Whatever the block raises undoes all of them, and costs the connection. Raises DatabaseUnavailable for
+        everything that is no answer; if that was to the COMMIT, nobody knows whether they happened.
+        """
+        connection = self._take()
+        keep = False
+        try:
+            transaction = Transaction(connection)
+            transaction.rows(begin)
+            yield transaction
+            transaction.rows("COMMIT")
+            keep = True
+        finally:
+            self._give_back(connection if keep else None)
+            if not keep:
+                connection.close()
 
     @property
     def in_use(self) -> int:
@@ -147,6 +169,25 @@ class Database:
             else:
                 self._idle.append(connection)
             self._changed.notify()
+
+
+class Transaction:
+    """A transaction that has begun. Of one thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def rows(self, statement: str, /, *, each_row: Callable[[Row], None] | None = None, **parameters: Any) -> list[Row]:
+        """Run a statement and return its rows, or have `each_row` take them as they come.
+
+        Raises DatabaseUnavailable, and what `each_row` raises; then the transaction is at its end.
+        """
+        try:
+            return self._connection.run(statement, parameters, each_row=each_row)
+        except DatabaseError as error:
+            raise _unavailable(error) from error
+        except (InterfaceError, OSError) as error:
+            raise DatabaseUnavailable("connection lost") from error
 
 
 class _Broken(Exception):

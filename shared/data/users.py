@@ -14,7 +14,7 @@ from shared.settings.quotas import quota_settings
 
 UNUSED_DAYS = 90
 PICTURES_BYTES, PLANS_BYTES = 8 * 1024 * 1024, 10 * 1024 * 1024  # of one batch; a function may answer 32 MB
-_NOT_FOR_THE_ORIGINAL = LegacyHash("", b"")
+NOT_FOR_THE_ORIGINAL = LegacyHash("", b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def create(db: Database, *, address: str | None) -> NewUser:
     QuotaExceeded, and Overloaded where the original's hash is wanted.
     """
     new = NewUser(uuid4(), new_cuid(), new_password())
-    legacy = new_legacy_hash(new.password) if password_settings().legacy_hash else _NOT_FOR_THE_ORIGINAL
+    legacy = new_legacy_hash(new.password) if password_settings().legacy_hash else NOT_FOR_THE_ORIGINAL
     created = db.row(
         """
         WITH counted AS (

@@ -37,6 +37,7 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
     errors.UnknownConnection: (404, "unknown-connection", "There is no such connection.", {}),
     errors.UnknownBackup: (404, "unknown-backup", "There is no such backup.", {}),
     errors.MethodNotAllowed: (405, "method-not-allowed", "The path does not take this method.", {}),
+    errors.AccountTaken: (409, "account-taken", "That is somebody's here already.", {}),
     errors.BodyTooLarge: (413, "body-too-large", "The body is larger than this request can need.", {}),
     errors.UnsupportedEncoding: (415, "unsupported-encoding", "Bodies must not be compressed.", {}),
     errors.RangeNotSatisfiable: (416, "range-not-satisfiable", "The file is shorter than that.", {}),
@@ -67,6 +68,8 @@ def problem_response(error: errors.ServiceError) -> Response:
         body["errors"] = [{"field": field, "message": message} for field, message in error.errors.items()]
     else:
         body["detail"] = (type(error).__doc__ or title).split("\n")[0]
+    if isinstance(error, errors.AccountTaken):
+        body["errors"] = [{"field": error.member, "message": "is taken"}]
     response = json_response(body, status, "application/problem+json")
     response.headers.update(headers)
     if isinstance(error, errors.MethodNotAllowed):

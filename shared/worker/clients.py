@@ -44,6 +44,7 @@ class FilePart:
     descriptor: int  # of our own
     offset: int
     missing_bytes: int
+    source: Any  # the file as it was given: whoever counts such files sees it live as long as this part
 
 
 class ClientSocket(socket.socket):
@@ -72,7 +73,7 @@ class ClientSocket(socket.socket):
         if self.gettimeout() != 0:
             return super().sendfile(file, offset, count)
         count = os.fstat(file.fileno()).st_size - offset if count is None else count
-        self.outgoing.append(FilePart(os.dup(file.fileno()), offset, count))
+        self.outgoing.append(FilePart(os.dup(file.fileno()), offset, count, file))
         return count
 
     def flush(self) -> int:

@@ -18,17 +18,21 @@ run "each_route_of_the_manifest_reaches_its_function" {
       for family, row in yamldecode(file("../functions/manifest.yaml")).functions : [
         for route in row.routes : [
           for path in [replace(split(" ", route)[1], "/{[^}]*}/", "Any-Thing"), upper("/v2${replace(split(" ", route)[1], "/{[^}]*}/", "x")}")] :
-          join(" ", distinct([
+          try([
             for rule in one([for matcher in google_compute_url_map.balancer[0].path_matcher : matcher if matcher.name == "live"]).route_rules :
             rule.service if anytrue([
               for match in rule.match_rules :
               match.ignore_case && (lower(path) == coalesce(match.full_path_match, "-") || startswith(lower(path), coalesce(match.prefix_match, "-")))
             ])
-          ])) == "projects/liftlog-example/global/backendServices/liftlog-${replace(family, "_", "-")}-production"
+          ][0], "nowhere") == "projects/liftlog-example/global/backendServices/liftlog-${replace(family, "_", "-")}-production"
         ]
       ] if row.access == "public"
     ]))
-    error_message = "A path, or its form below /v2 or in capitals, goes to another function, to several, or nowhere."
+    error_message = "A path, or its form below /v2 or in capitals, goes to another function, or nowhere."
+  }
+  assert {
+    condition     = alltrue([for index, rule in google_compute_url_map.balancer[0].path_matcher[0].route_rules : rule.priority == index + 1])
+    error_message = "The rules are not listed in the order of their priorities, in which the first that matches wins."
   }
   assert {
     condition = alltrue([

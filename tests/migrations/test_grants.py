@@ -1,6 +1,8 @@
 """What each function's database user may do is what its statements need: all of it, and nothing that could go."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -8,8 +10,8 @@ import pytest
 import migrations
 from local.postgres import ROLE
 from migrations.grants import EVERYTHING, GRANTS, rights_of
-from shared.data import backup_keys, events, inboxes, metric_buckets, shared_items, users
-from shared.data.pool import Database
+from shared.data import backup_keys, events, exports, inboxes, metric_buckets, shared_items, users
+from shared.data.pool import Database, Transaction
 from shared.errors import DatabaseUnavailable, InvalidSetting
 from tests.crowded import HERO, fill
 from tests.databases import FUNCTION_USERS
@@ -19,7 +21,7 @@ from tests.shared.test_statistics_that_lie import CALLS
 MODULES = {
     "user": ["users"], "event": ["events"], "follow_secret": ["follow_secrets"], "inbox": ["inboxes"],
     "shared_item": ["shared_items"], "ai": ["rate_limits"], "ai_chat": ["chats", "chat_turns", "rate_limits"],
-    "backup": ["backups"], "health": ["readiness"], "metrics": ["metric_buckets"],
+    "backup": ["backups"], "own_data": ["exports", "imports"], "health": ["readiness"], "metrics": ["metric_buckets"],
 }  # fmt: skip
 OTHERS_TOO: dict[str, list[Any]] = {"backup": [backup_keys.check]}  # of modules that families share
 OF_CLEANUP = re.compile(r"(count|delete)_(?!$)|fold|retire|known$")
@@ -56,6 +58,13 @@ class Acting(Database):
             return super().rows(statement, repeatable=repeatable, **parameters)
         finally:
             super().rows("ROLLBACK")
+
+    @contextmanager
+    def transaction(self, begin: str = "BEGIN") -> Iterator[Transaction]:
+        with super().transaction(begin) as transaction:
+            transaction.rows(f"SET LOCAL ROLE {self.user}")
+            yield transaction
+            transaction.rows("ROLLBACK")
 
     def works_as(self, user: str, functions: list[Any]) -> bool:
         """Tell whether somebody may do all that these functions do."""
@@ -129,6 +138,9 @@ def test_a_family_may_do_what_its_statements_need_and_no_more(family, acting, ow
         ("ai", users.list_by_ids, {"user_ids": [HERO]}),
         ("shared_item", users.delete, CALLS[users.delete][0]),
         ("backup", users.get, {"user_id": HERO}),
+        ("user", exports.read, CALLS[exports.read][0]),
+        ("own_data", inboxes.take, CALLS[inboxes.take][0]),
+        ("own_data", users.delete, CALLS[users.delete][0]),
         ("backup", backup_keys.put, CALLS[backup_keys.put][0]),
         ("metrics", shared_items.get, {"item_id": "item7"}),
     ],

@@ -5,10 +5,14 @@ Work is counted, not timed: the rows that the plan's nodes really produced and t
 """
 
 import inspect
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -23,7 +27,9 @@ from shared.data import (
     chats,
     cleanup_runs,
     events,
+    exports,
     follow_secrets,
+    imports,
     inboxes,
     metric_buckets,
     quotas,
@@ -33,7 +39,7 @@ from shared.data import (
     users,
 )
 from shared.data.chat_turns import Part
-from shared.data.pool import Database
+from shared.data.pool import Database, Transaction
 from shared.errors import ServiceError
 from shared.metrics import Bucket
 from shared.settings.backups import BackupSettings
@@ -44,6 +50,19 @@ HERO_CREDENTIALS = Credentials(HERO, PASSWORD)
 MINE = {"credentials": HERO_CREDENTIALS}
 HEROS_KEY = PresentedKey("hero", PASSWORD)
 ROOMY = BackupSettings("", "", 1, 10, 31, 12, 10**9, 10_000)
+ROWS_OF_EVENTS = [
+    {"id": str(user), "stored_at": str(HOUR), "accessed_at": None, "expiry": str(DAY), "ciphertext": "", "iv": ""}
+    for user in OTHERS[:200]
+]
+ROWS_OF_ITEMS = [
+    {"id": f"new{n}", "stored_at": None, "expiry": str(DAY), "ciphertext": "", "iv": ""} for n in range(200)
+]
+BATCHES = {
+    "events": ROWS_OF_EVENTS, "followSecrets": [{"value": f"new{n}"} for n in range(200)],
+    "inboxMessages": [{"chunks": ["", "AAAA"]}] * 200, "sharedItems": ROWS_OF_ITEMS,
+}  # fmt: skip
+NEWCOMER = Credentials(UUID(int=2**100), PASSWORD)
+BROUGHT = imports.BroughtAccount("new", HOUR, HOUR, users.Profile(b"p", None, b"n", b"i", b"k"), 9)
 CALLS: dict[Any, list[dict[str, Any]]] = {
     users.create: [{"address": "192.0.2.1"}],
     users.count_unused: [{}],
@@ -104,6 +123,17 @@ CALLS: dict[Any, list[dict[str, Any]]] = {
     backups.retire: [{"settings": ROOMY, "limit": 500}],
     backups.known: [{"ids": OTHERS[:200]}],
     readiness.check: [{}],
+    exports.authenticate: [MINE],
+    exports.read: [{"user_id": HERO, "take": lambda _member, _text: None}],
+    imports.refuse_if_taken: [{"user_id": NEWCOMER.user_id, "address": "192.0.2.1"}],
+    imports.create: [
+        {
+            "owner": NEWCOMER,
+            "account": BROUGHT,
+            "address": "192.0.2.1",
+            "batches": [(member, json.dumps(rows)) for member, rows in BATCHES.items()],
+        }
+    ],
     users.delete: [MINE],
 }
 
@@ -122,6 +152,26 @@ class ExplainingDatabase(Database):
         super().rows("ROLLBACK")
         self.work += work_of(explained[0]["Plan"])
         return super().rows(statement, repeatable=repeatable, **parameters)
+
+    @contextmanager
+    def transaction(self, begin: str = "BEGIN") -> Iterator[Transaction]:
+        with super().transaction(begin.removesuffix(" READ ONLY")) as transaction:
+            yield Explaining(transaction, self)
+
+
+class Explaining(Transaction):
+    """Does the same within a transaction."""
+
+    def __init__(self, transaction: Transaction, db: ExplainingDatabase) -> None:
+        self._transaction, self._db = transaction, db
+
+    def rows(self, statement: str, /, *, each_row: Any = None, **parameters: Any) -> list[Any]:
+        self._transaction.rows("SAVEPOINT before")
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement}"
+        ((explained,),) = self._transaction.rows(explain, **parameters)
+        self._transaction.rows("ROLLBACK TO before")
+        self._db.work += work_of(explained[0]["Plan"])
+        return self._transaction.rows(statement, each_row=each_row, **parameters)
 
 
 def work_of(plan: dict[str, Any]) -> int:
