@@ -16,7 +16,7 @@ export BASE_URL
 unexport PYTHONDONTWRITEBYTECODE # each start would compile our code anew: 0.13 s, some hundred times in `make test`
 
 .DEFAULT_GOAL := help
-.PHONY: audit backup backup-key bench bench-chat chat checkov clean cleanup costs demo eval format help hostile lint lock migrate mutants new-family openapi package restore sbom serve soak test test-fast test-model topology upgrade-data
+.PHONY: audit backup backup-key bench bench-chat chat checkov clean cleanup costs demo eval export-account format help hostile import-account lint lock migrate mutants new-family openapi package restore sbom serve soak test test-fast test-model topology upgrade-data
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,12 @@ upgrade-data: $(READY) ## Bring the embedded database's files to this PostgreSQL
 
 backup-key: $(READY) ## Make a phone's key for backups on a running server (BASE_URL), USER=name, and show it once
 	@$(BIN)/python -m local.backup_keys $(if $(filter command line,$(origin USER)),'$(subst ','\'',$(USER))',--help)
+
+export-account: $(READY) ## Put all that a running server (BASE_URL) keeps of an account into FILE, ID=…; asks for the password
+	@$(BIN)/python -m client.accounts export-account $(if $(and $(ID),$(FILE)),'$(ID)' '$(FILE)',--help)
+
+import-account: $(READY) ## Make the account that FILE holds on a running server (BASE_URL), ID=…; asks for the password
+	@$(BIN)/python -m client.accounts import-account $(if $(and $(ID),$(FILE)),'$(ID)' '$(FILE)',--help)
 
 bench-chat: $(READY) ## Measure what the chat hubs cost beside the model, and what idle chats cost
 	@$(BIN)/python -m bench.chat

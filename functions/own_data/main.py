@@ -30,7 +30,7 @@ def export_account(*, user_id: UUID, password: str) -> Response:
 
 @family.route(
     "POST", "/user/import", guard=newcomers.admit, guarded="owner", answer=ImportedAccount, stores=True,
-    upload_bytes=arrivals.most_bytes,
+    upload_bytes=arrivals.most_bytes, uploads_at_once=arrivals.MOST_AT_ONCE,
 )  # fmt: skip
 def import_account(*, owner: Credentials, upload: IO[bytes]) -> dict[str, object]:
     return arrivals.take_in(owner, upload, newcomers.address())

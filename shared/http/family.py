@@ -56,6 +56,7 @@ class Family:
         credentials: bool = False,
         stores: bool | None = None,
         upload_bytes: Callable[[], int] | None = None,
+        uploads_at_once: int = uploads.MOST_UPLOADS,
         guarded: str = "subscriber",
     ) -> Callable[[Handler], Handler]:
         """Register a handler. Its arguments are the body's fields and the names in braces in the path.
@@ -65,10 +66,10 @@ class Family:
         `credentials`: browsers send theirs along, and want to be told that they may. `stores`: it is refused where the
         database's disk is full; default: what is PUT does. `upload_bytes`: its body is no JSON but a file of as many
         bytes at most as that says, the handler's argument `upload`; the guard is asked before it is taken in, and once
-        more after.
+        more after. `uploads_at_once`: of them, in one process; below the most of all, so that others find room, too.
         """
         if upload_bytes is not None:
-            uploads.accept(method, path, upload_bytes)
+            uploads.accept(method, path, upload_bytes, uploads_at_once)
         body_schema = body() if body else None
         needed = body_schema.max_json_bytes() if body_schema else 0
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from shared.worker.clients import ClientConnection, State
+from shared.worker.uploads import MOST_UPLOADS, UploadKind
 
 
 class Crowd:
@@ -33,9 +34,10 @@ class Crowd:
         self.held_bytes += byte_count - client.held_bytes
         client.held_bytes = byte_count
 
-    def count_uploads(self) -> int:
-        """Return how many uploads are being taken in, or are answered."""
-        return sum(1 for client in self._clients if client.incoming and client.incoming.is_upload)
+    def has_room_for(self, upload: UploadKind) -> bool:
+        """Tell whether one more upload may be taken in: so many are, or are answered, of its kind and of all."""
+        under_way = [client.incoming.upload for client in self if client.incoming and client.incoming.is_upload]
+        return len(under_way) < MOST_UPLOADS and under_way.count(upload) < upload.most_at_once
 
     def stillest(self, least_held_bytes: int) -> ClientConnection | None:
         """Return the client of whom something is waited for, and which has moved nothing for the longest time."""

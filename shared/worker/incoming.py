@@ -48,6 +48,7 @@ class Incoming:
         self.has_head = False
         self._body: IO[bytes] = BytesIO()
         self._most_kept_bytes = MOST_BODY_BYTES
+        self.upload: uploads.UploadKind | None = None  # which its body may be
         self._upload_bytes = 0
         self._length = 0
         self._chunks: _Chunks | None = None
@@ -151,7 +152,8 @@ class Incoming:
         else:
             self._cut()  # gunicorn says what is wrong with it
         if not self.is_whole:
-            self._upload_bytes = uploads.most_bytes(self._head)
+            self.upload = uploads.find(self._head)
+            self._upload_bytes = self.upload.largest() if self.upload else 0
             self.is_asking = self._upload_bytes > 0
             self.wants_continue &= self._length <= max(MOST_BODY_BYTES, self._upload_bytes)
 

@@ -7,6 +7,7 @@ let pass by, as the body of any request that is refused, and the function is ask
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -19,28 +20,41 @@ if TYPE_CHECKING:
 HEAD_ALONE = "liftlog.head_alone"
 MOST_UPLOADS = 16  # at once in one process
 _TARGET = re.compile(rb"([A-Z]+) (?:https?://[^/ ]*)?(/[^ ?]*)")
-_accepted: dict[tuple[str, str], Callable[[], int]] = {}
 
 
-def accept(method: str, path: str, most_bytes: Callable[[], int]) -> None:
-    """Take uploads at a path, of as many bytes as `most_bytes` says when one comes: it may be a setting.
+@dataclass(frozen=True, slots=True, eq=False)
+class UploadKind:
+    """What is taken at a path."""
+
+    most_bytes: Callable[[], int]  # it may be a setting
+    most_at_once: int
+
+    def largest(self) -> int:
+        """Return the size of the largest upload that may come now; 0 if none may."""
+        try:
+            return self.most_bytes()
+        except InvalidSetting:  # so the function will say
+            return 0
+
+
+_kinds: dict[tuple[str, str], UploadKind] = {}
+
+
+def accept(method: str, path: str, most_bytes: Callable[[], int], most_at_once: int = MOST_UPLOADS) -> None:
+    """Take uploads at a path, of as many bytes as `most_bytes` says when one comes, and of all only so many at once.
 
     `path`: as routes have it, without arguments.
     """
-    _accepted[method, path] = most_bytes
+    _kinds[method, path] = UploadKind(most_bytes, most_at_once)
 
 
-def most_bytes(head: bytes | bytearray) -> int:
-    """Return the size of the largest upload that may follow this head; 0 if none may."""
-    target = _TARGET.match(head) if _accepted else None
+def find(head: bytes | bytearray) -> UploadKind | None:
+    """Return what may follow this head; None if it is no upload."""
+    target = _TARGET.match(head) if _kinds else None
     if target is None:
-        return 0
+        return None
     path = unquote(target[2].decode("latin-1"), "latin-1")
-    most = _accepted.get((target[1].decode(), bare_path(path).lower()))
-    try:
-        return most() if most else 0
-    except InvalidSetting:  # so the function will say
-        return 0
+    return _kinds.get((target[1].decode(), bare_path(path).lower()))
 
 
 def is_welcome(application: "WSGIApplication", environ: "WSGIEnvironment") -> bool:

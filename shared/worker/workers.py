@@ -146,11 +146,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _take_upload(self, client: ClientConnection, *, is_welcome: bool) -> None:
         """Take in an upload, or let it pass by."""
         incoming = client.incoming
-        if incoming is None:
+        if incoming is None or incoming.upload is None:
             return
         if not is_welcome:
             incoming.refuse(errors.NoMoreData(0))
-        elif self._clients.count_uploads() >= uploads.MOST_UPLOADS:
+        elif not self._clients.has_room_for(incoming.upload):
             incoming.refuse(Overloaded("uploads"))
         else:
             incoming.admit()
