@@ -93,7 +93,7 @@ def refuse_if_taken(db: Database, user_id: UUID, *, address: str | None) -> None
         """
         SELECT EXISTS (SELECT FROM users WHERE id = :user_id),
                EXISTS (SELECT FROM source_counts
-                       WHERE source = ANY(ARRAY(SELECT source_of(:address))) AND hour = date_trunc('hour', now())
+                       WHERE source = (SELECT source_of(:address)) AND hour = date_trunc('hour', now())
                            AND accounts >= :most_accounts)
         """,
         repeatable=True,

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from local.postgres import EmbeddedPostgres
+from tests.databases import Admin
 from tests.mutants.catalogue import Mutant
 
 MAX_CONNECTIONS = 600
@@ -127,6 +128,8 @@ def database_server() -> Iterator[None]:
         postgres = EmbeddedPostgres(Path(folder), max_connections=MAX_CONNECTIONS)
         try:
             postgres.start()
+            with closing(Admin(postgres.url)) as admin:
+                admin.create_function_users()
             os.environ["TEST_DATABASE_URL"] = postgres.url
             yield
         finally:

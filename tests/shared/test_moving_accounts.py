@@ -11,6 +11,7 @@ from functions.own_data import arrivals
 from shared.credentials import Credentials
 from shared.data import events, exports, imports, users
 from shared.errors import AccountTaken, DatabaseUnavailable, Overloaded, StorageFull, UnknownUser
+from shared.memory import LARGE_BYTES, budget
 from tests.databases import transaction
 
 LATE = datetime(2999, 1, 1, tzinfo=UTC)
@@ -66,6 +67,15 @@ def test_who_cannot_take_a_row_ends_the_reading_and_harms_nobody(own_db, owner):
             exports.read(own_db, owner.user_id, take)
     assert own_db.count("SELECT count(*) FROM user_events") == 2
     assert own_db.in_use == 0
+
+
+def test_rows_that_pass_through_take_nothing_from_the_memory_of_others(own_db, owner):
+    events.put(own_db, owner, events.Event(uuid4(), bytes(2 * LARGE_BYTES), b"y", LATE))
+    budget().begin()
+    exports.read(own_db, owner.user_id, lambda _member, _text: None)
+    reserved = budget().used_bytes
+    budget().end(0)
+    assert reserved == 0
 
 
 def brings(own_db, batches):
