@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.own_data import documents
+from functions.event.schemas import PutEvent
+from functions.follow_secret.schemas import FollowSecret
+from functions.inbox.schemas import PutMessage
+from functions.own_data import documents, schemas
+from functions.shared_item.schemas import EncryptedPayload, InitializationVector
+from functions.user.schemas import PutUser
 from shared.errors import InvalidRequest
 
 ARRAYS = ("a", "b")
@@ -100,6 +105,33 @@ def test_there_are_not_more_members_than_anybody_needs():
     content = json.dumps({str(number): number for number in range(documents.MOST_MEMBERS + 1)}).encode()
     with pytest.raises(InvalidRequest, match="too many"):
         read(content, 1000)
+
+
+def limits(schema, name):
+    """Return what a field of a schema takes, as numbers and flags."""
+    field = schema().fields[name]
+    limits = vars(getattr(field, "inner", field)) | vars(field)
+    return {
+        key: limits.get(key) for key in ("min_bytes", "max_bytes", "min_length", "max_length", "min_items", "max_items")
+    }
+
+
+@pytest.mark.parametrize(
+    ("exported", "sent", "names"),
+    [
+        (schemas.ExportedAccount, PutUser, ["encrypted_current_plan", "encrypted_profile_picture", "encrypted_name",
+                                            "encryption_iv", "rsa_public_key"]),
+        (schemas.ExportedEvent, PutEvent, ["encrypted_event_payload", "encrypted_event_iv"]),
+        (schemas.ExportedFollowSecret, FollowSecret, ["follow_secret"]),
+        (schemas.ExportedMessage, PutMessage, ["encrypted_message"]),
+        (schemas.ExportedPayload, EncryptedPayload, ["encrypted_payload"]),
+        (schemas.ExportedIV, InitializationVector, ["value"]),
+    ],
+)  # fmt: skip
+def test_what_is_brought_has_the_limits_that_it_had_when_it_was_sent(exported, sent, names):
+    """A family imports no other one, so each says them itself."""
+    for name in names:
+        assert limits(exported, name) == limits(sent, name), name
 
 
 def test_a_crowd_of_small_values_is_refused_as_in_a_request():

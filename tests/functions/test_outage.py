@@ -7,6 +7,8 @@ import pytest
 
 import migrations
 from local.postgres import EmbeddedPostgres
+from tests.examples.own_data import document
+from tests.functions.test_own_data import bring
 from tests.postgres_proxy import PostgresProxy
 from tests.servers import Caller, Servers
 from tests.users import User
@@ -34,6 +36,7 @@ def requests_of(user):
         ("POST", "/backup?user=nothing", b"a file"),
         ("GET", "/backup?user=nothing", None),
         ("GET", f"/backup/{user.id}?user=nothing", None),
+        ("POST", "/user/export", user.account()),
         ("GET", "/health/ready", None),
         ("POST", "/user/delete", user.account()),
     ]
@@ -110,6 +113,13 @@ def test_a_setting_of_what_is_observed_that_is_of_no_use_is_a_503(database_url, 
         assert int(answer.headers["Retry-After"]) > 0
         assert answer.json["type"] == "urn:liftlog:problem:not-configured"
     assert setting in "".join(capfd.readouterr())
+
+
+def test_who_brings_an_account_while_there_is_no_database_is_told_to_come_again():
+    with Servers("postgresql://nobody@/nothing?host=/nowhere") as servers:
+        answer = bring(Caller(servers, alone=False), document(UNKNOWN.id), UNKNOWN)
+        assert (answer.status_code, answer.json["type"]) == (503, "urn:liftlog:problem:database-unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
 
 
 def test_cut_connections_are_replaced_before_anything_is_sent(database_url):

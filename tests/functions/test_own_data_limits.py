@@ -153,6 +153,20 @@ def test_imports_leave_room_for_other_uploads(own_url):
             connection.close()
 
 
+def test_a_disk_that_is_nearly_full_ends_an_export_and_not_the_database(own_url, tmp_path):
+    """Where temporary files are on the database's disk. What is small still gets out."""
+    full = {"STORAGE_FOLDER": str(tmp_path), "STORAGE_RESERVE_MIB": "1000000", "TMPDIR": str(tmp_path)}
+    with served(own_url) as call:
+        small, large = new_user(call), new_user(call)
+        enlarge(call, large, 12 * MIB)
+    with served(own_url, **full) as call:
+        refuse(call("POST", "/user/export", large.account()), 503, "storage-full")
+        assert call("POST", "/user/export", small.account()).status_code == 200
+        user = new_identity()
+        refuse(bring(call, document(user.id), user), 503, "storage-full")
+    assert list(tmp_path.iterdir()) == []
+
+
 # Quotas
 
 

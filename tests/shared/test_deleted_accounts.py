@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from shared.credentials import Credentials
-from shared.data import events, follow_secrets, inboxes, shared_items, users
+from shared.data import events, exports, follow_secrets, inboxes, shared_items, users
 from shared.data.connections import Connection
 from shared.errors import UnknownUser, WrongPassword
 
@@ -18,6 +18,7 @@ ITEM = shared_items.SharedItem(b"x", bytes(16), LATE)
 STATEMENTS = {
     "PUT /user": (lambda db, owner: users.put(db, owner, PROFILE), UnknownUser),
     "POST /user/delete": (users.delete, UnknownUser),
+    "POST /user/export": (exports.authenticate, UnknownUser),
     "PUT /event": (lambda db, owner: events.put(db, owner, EVENT), UnknownUser),
     "PUT /follow-secret": (lambda db, owner: follow_secrets.put(db, owner, "s"), UnknownUser),
     "POST /follow-secret/delete": (lambda db, owner: follow_secrets.delete(db, owner, "s"), UnknownUser),
