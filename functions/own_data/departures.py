@@ -6,6 +6,7 @@ that was cut. Files are bounded as well, since behind Cloud Functions they are m
 
 import tempfile
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -54,22 +55,23 @@ def _document_of(user_id: UUID) -> IO[bytes]:
         file = _new_file(user_id)
         try:
             _Writer(file).write(user_id)
-        except OSError as error:
-            file.close()
-            raise StorageFull(f"temporary files: {error.strerror}") from error
         except BaseException:
-            file.close()
+            with suppress(OSError):  # what is still to be written finds no room, either
+                file.close()
             raise
         return file
 
 
 def _new_file(user_id: UUID) -> IO[bytes]:
-    """Return a file without a name, one for an account. Raises Overloaded where as many are read as may be."""
+    """Return a file without a name, one for an account. Raises StorageFull, Overloaded where many are read."""
     most_files = max(1, min(MOST_FILES, memory_limit_bytes() // 2 // LARGEST_BYTES))
     with _files_lock:
         if user_id in _files or len(_files) >= most_files:
             raise Overloaded("exports")
-        file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it
+        try:
+            file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it
+        except OSError as error:
+            raise StorageFull(f"temporary files: {error.strerror}") from error
         _files[user_id] = file
     return file
 
@@ -80,42 +82,35 @@ class _Writer:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._folder = Path(tempfile.gettempdir())
-        self._array = ""  # the member whose elements come now
-        self._unchecked_bytes = 0
+        self._unflushed_bytes = 0
+        self._end = ""  # of the array that is open
+        self._before = ""  # its next element
 
     def write(self, user_id: UUID) -> None:
-        """Write all of an account. Raises OSError, and what reading it raises."""
+        """Write all of an account. Raises StorageFull, and what reading it raises."""
         self._put(f'{{"format":"{FORMAT}","version":{VERSION}')
         exports.read(database(), user_id, self._take)
-        self._end_arrays_before(None)
-        self._put("}\n")
-        self._file.flush()
+        self._put(f"{self._end}}}\n", is_last=True)
 
-    def _take(self, member: str, text: str) -> None:
-        if member not in exports.ARRAYS:
+    def _take(self, member: str, text: str | None) -> None:
+        if text is None:
+            self._put(f'{self._end},\n"{member}":[')
+            self._end, self._before = "]", "\n"
+        elif self._end:
+            self._put(self._before + text)
+            self._before = ",\n"
+        else:
             self._put(f',\n"{member}":{text}')
-            return
-        is_first = member != self._array
-        if is_first:
-            self._end_arrays_before(member)
-        self._put(("\n" if is_first else ",\n") + text)
 
-    def _end_arrays_before(self, member: str | None) -> None:
-        """Write the end of the array that is open, all that have no elements, and the beginning of the next one."""
-        names = exports.ARRAYS
-        begun = names.index(self._array) + 1 if self._array else 0
-        if self._array:
-            self._put("]")
-        for name in names[begun : names.index(member) if member else None]:
-            self._put(f',\n"{name}":[]')
-        if member:
-            self._put(f',\n"{member}":[')
-            self._array = member
-
-    def _put(self, text: str) -> None:
-        """Raises StorageFull, OSError."""
-        self._unchecked_bytes += self._file.write(text.encode())
-        if self._unchecked_bytes > _PIECE_BYTES:
-            self._unchecked_bytes = 0
+    def _put(self, text: str, *, is_last: bool = False) -> None:
+        """Raises StorageFull."""
+        try:
+            self._unflushed_bytes += self._file.write(text.encode())
+            if self._unflushed_bytes > _PIECE_BYTES or is_last:
+                self._file.flush()
+        except OSError as error:
+            raise StorageFull(f"temporary files: {error.strerror}") from error
+        if self._unflushed_bytes > _PIECE_BYTES:
+            self._unflushed_bytes = 0
             if not storage.has_room(self._folder, 0):
                 raise StorageFull("temporary files")

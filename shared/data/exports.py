@@ -65,7 +65,8 @@ _ARRAYS = {
         FROM shared_items WHERE user_id = :user_id AND (expiry > now()) IS TRUE ORDER BY timestamp, id
     """,
 }
-ARRAYS = tuple(_ARRAYS)  # the members of many elements, in their order
+
+Take = Callable[[str, str | None], None]
 
 
 def authenticate(db: Database, credentials: Credentials) -> None:
@@ -89,11 +90,11 @@ def authenticate(db: Database, credentials: Credentials) -> None:
     )
 
 
-def read(db: Database, user_id: UUID, take: Callable[[str, str], None]) -> None:
-    """Read an account as it is at one instant: `take` gets a member's name and the JSON text of it, or of one element.
+def read(db: Database, user_id: UUID, take: Take) -> None:
+    """Read an account as it is at one instant: `take` gets each member's name and its JSON text, of 3 MB at most.
 
-    First come `exportedAt` and `account`, then the elements of `ARRAYS`, each of at most some hundred KB. Raises
-    UnknownUser, DatabaseUnavailable, and what `take` raises.
+    Of a member that is an array it gets None, then the text of each element. Raises UnknownUser, DatabaseUnavailable,
+    and what `take` raises.
     """
     # Several statements, since the answer of one would come in an order that nothing promises; one snapshot for all.
     with db.transaction(_SNAPSHOT) as snapshot:
@@ -104,8 +105,9 @@ def read(db: Database, user_id: UUID, take: Callable[[str, str], None]) -> None:
         take("exportedAt", f'"{exported_at}"')
         take("account", account)
         for name, statement in _ARRAYS.items():
+            take(name, None)
             snapshot.rows(statement, each_row=partial(_take_row, take, name), user_id=user_id)
 
 
-def _take_row(take: Callable[[str, str], None], name: str, row: Row) -> None:
+def _take_row(take: Take, name: str, row: Row) -> None:
     take(name, row[0])

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from functions.own_data import arrivals, departures
@@ -151,6 +152,24 @@ def test_imports_leave_room_for_other_uploads(own_url):
         wait_for(lambda: bring(call, document(user.id), user).status_code == 200)
         for connection in begun:
             connection.close()
+
+
+def test_a_disk_that_is_full_is_told_and_left_as_it_was(own_url):
+    """Played by a limit for files, in whose place a full disk would say ENOSPC."""
+    with served(own_url) as call:
+        small, large = new_user(call), new_user(call)
+        enlarge(call, large, 12 * MIB)
+        worker = worker_of(call.server("/"))
+        assert call("POST", "/user/export", large.account()).status_code == 200
+        before = worker.num_fds()
+        worker.rlimit(psutil.RLIMIT_FSIZE, (2 * MIB, 2 * MIB))
+        refuse(call("POST", "/user/export", large.account()), 503, "storage-full")
+        assert call("POST", "/user/export", small.account()).status_code == 200
+        user = new_identity()
+        content = json.dumps(document(user.id) | {"more": "x" * 3 * MIB})
+        answer = call("POST", "/user/import", content, headers=newcomer(user.id, user.password))
+        refuse(answer, 503, "storage-full")
+        wait_for(lambda: worker.num_fds() <= before)
 
 
 def test_a_disk_that_is_nearly_full_ends_an_export_and_not_the_database(own_url, tmp_path):
