@@ -13,10 +13,10 @@ from uuid import UUID
 import pytest
 
 import migrations
-from shared.data import events, follow_secrets, inboxes, shared_items, users
+from shared.data import events, exports, follow_secrets, imports, inboxes, shared_items, users
 from shared.data.pool import Database
 from tests.crowded import ALL, fill
-from tests.shared.test_statistics_that_lie import CALLS
+from tests.shared.test_statistics_that_lie import CALLS, ExplainingDatabase
 
 pytestmark = pytest.mark.slow
 PARTITIONS = 16
@@ -28,11 +28,12 @@ KEYS = {
     "user_inbox_items": "user_id",
     "shared_items": "id",  # whoever has a link names no user
 }
-OF_USERS = (events, follow_secrets, inboxes, shared_items, users)
+OF_USERS = (events, exports, follow_secrets, imports, inboxes, shared_items, users)
 # What names nobody, or somebody by another key, and what a distributed database would do about it.
 EVERYWHERE = {
     users.get: "the lookup is another key: a reference table from it to the id",
     shared_items.create: "counts an author's items, up to the quota: a counter in the user's row",
+    exports.read: "an author's shared items, once in an account's life",
     users.count_unused: "the cleanup",
     users.delete_unused: "the cleanup",
     events.count_expired: "the cleanup",
@@ -45,12 +46,12 @@ CALLED = {function: calls for function, calls in CALLS.items() if function.__mod
 
 
 @pytest.fixture(scope="module")
-def cut(new_database):
-    """Return a database whose tables of users are cut, with many rows."""
-    url = new_database()
-    migrations.upgrade(url)
-    fill(url, is_full=True, lie=False)
-    db = RecordingDatabase(url)
+def url(new_database):
+    """Return the URL of a database whose tables of users are cut, with many rows."""
+    made: str = new_database()
+    migrations.upgrade(made)
+    fill(made, is_full=True, lie=False)
+    db = Database(made, 1, 60)
     for table, key in KEYS.items():
         ((oid, columns),) = db.rows(
             """
@@ -68,6 +69,20 @@ def cut(new_database):
         for statement in constraints(db, table, key, oid):
             db.rows(statement)
     db.rows("ANALYZE")
+    db.close()
+    return made
+
+
+@pytest.fixture
+def cut(url):
+    db = Database(url, 1, 60)
+    yield db
+    db.close()
+
+
+@pytest.fixture
+def recording(url):
+    db = RecordingDatabase(url)
     yield db
     db.close()
 
@@ -97,21 +112,15 @@ def constraints(db: Database, table: str, key: str, oid: int) -> Iterator[str]:
         yield f'ALTER TABLE {table} ADD CONSTRAINT "cut {name}" {definition.replace("whole_", "")}'
 
 
-class RecordingDatabase(Database):
-    """Runs each statement twice, the first time explained and rolled back, and keeps which partitions were read."""
+class RecordingDatabase(ExplainingDatabase):
+    """Keeps which partitions the statements read."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, 1, 60)
-        self.explains = False
+        super().__init__(url)
         self.read: set[tuple[str, int]] = set()
 
-    def rows(self, statement: str, /, *, repeatable: bool = False, **parameters: Any) -> list[Any]:
-        if self.explains:
-            super().rows("BEGIN")
-            ((explained,),) = super().rows(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", **parameters)
-            super().rows("ROLLBACK")
-            self.read |= set(partitions_in(explained[0]["Plan"]))
-        return super().rows(statement, repeatable=repeatable, **parameters)
+    def note(self, plan: dict[str, Any]) -> None:
+        self.read |= set(partitions_in(plan))
 
 
 def partitions_in(node: dict[str, Any]) -> Iterator[tuple[str, int]]:
@@ -159,19 +168,21 @@ def test_every_table_of_users_has_its_key(own_db):
 
 
 @pytest.mark.parametrize("function", CALLED, ids=lambda each: f"{each.__module__.rpartition('.')[2]}.{each.__name__}")
-def test_a_statement_reads_the_partitions_of_whom_it_names(cut, function):
+def test_a_statement_reads_the_partitions_of_whom_it_names(cut, recording, function):
     for arguments in CALLED[function]:
         few = {name: value[:FEW] if isinstance(value, list) else value for name, value in arguments.items()}
-        cut.read, cut.explains = set(), True
-        function(cut, **few)
-        cut.explains = False
+        recording.read = set()
+        function(recording, **few)
         allowed = {
             (table, partition_of(cut, table, user))
             for user in named(few) for table in KEYS if table != "shared_items"
         }  # fmt: skip
         if function is shared_items.get:
-            allowed = {("shared_items", partition_of(cut, "shared_items", str(few["item_id"]))), *of_users(cut.read)}
-        assert (cut.read <= allowed) == (function not in EVERYWHERE), cut.read - allowed
+            allowed = {
+                ("shared_items", partition_of(cut, "shared_items", str(few["item_id"]))),
+                *of_users(recording.read),
+            }
+        assert (recording.read <= allowed) == (function not in EVERYWHERE), recording.read - allowed
 
 
 def of_users(read: set[tuple[str, int]]) -> set[tuple[str, int]]:

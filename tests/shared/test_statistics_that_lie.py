@@ -150,8 +150,12 @@ class ExplainingDatabase(Database):
         explain = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement}"
         ((explained,),) = super().rows(explain, **parameters)
         super().rows("ROLLBACK")
-        self.work += work_of(explained[0]["Plan"])
+        self.note(explained[0]["Plan"])
         return super().rows(statement, repeatable=repeatable, **parameters)
+
+    def note(self, plan: dict[str, Any]) -> None:
+        """Take in what a statement did."""
+        self.work += work_of(plan)
 
     @contextmanager
     def transaction(self, begin: str = "BEGIN") -> Iterator[Transaction]:
@@ -170,7 +174,7 @@ class Explaining(Transaction):
         explain = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement}"
         ((explained,),) = self._transaction.rows(explain, **parameters)
         self._transaction.rows("ROLLBACK TO before")
-        self._db.work += work_of(explained[0]["Plan"])
+        self._db.note(explained[0]["Plan"])
         return self._transaction.rows(statement, each_row=each_row, **parameters)
 
 
