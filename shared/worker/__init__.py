@@ -19,3 +19,4 @@ def configure() -> None:
     config.WorkerClass.default = Worker
     config.ForwarderHeaders.default = ""  # SCRIPT_NAME and PATH_INFO would move any request to a 404
     config.ForwardedAllowIPS.default = ""
+    config.ControlSocketDisable.default = True  # below HOME, where a service may not write
