@@ -191,7 +191,7 @@ class Incoming:
         except OSError:  # of a file
             self.refuse(StorageFull())
         self.is_cut = self.received_bytes > self._most_kept_bytes
-        self.is_whole = self.received_bytes > max(MOST_DRAINED_BYTES, self._most_kept_bytes)
+        self.is_whole = self.received_bytes > max(MOST_DRAINED_BYTES, 2 * self._upload_bytes)
 
     def _cut(self) -> None:
         self.is_whole = self.is_cut = True
