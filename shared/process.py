@@ -4,16 +4,25 @@ import os
 import time
 from pathlib import Path
 
-_MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_CGROUPS = Path("/sys/fs/cgroup")
+_MEMORY_LIMITS = (_CGROUPS / "memory.max", _CGROUPS / "memory" / "memory.limit_in_bytes")  # of a container
+_OWN_CGROUP = Path("/proc/self/cgroup")  # cgroups(7): of version 2 one line, "0::/system.slice/a.service"
 _CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # Linux, admin-guide/cgroup-v2: microseconds per period, or "max"
 _STATM = Path("/proc/self/statm")  # proc(5): pages; the second is the resident set
 
 
 def memory_limit_bytes() -> int:
-    """Return what the container may use, or the machine's memory where there is no limit."""
+    """Return what the container or the service of systemd may use, or the machine's memory where there is no limit."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [int(path.read_text()) for path in _MEMORY_LIMITS if path.exists() and path.read_text().strip().isdigit()]
+    places = (*_MEMORY_LIMITS, *_own_limits())
+    limits = [int(path.read_text()) for path in places if path.exists() and path.read_text().strip().isdigit()]
     return min([*limits, machine])
+
+
+def _own_limits() -> list[Path]:
+    """Return where the limit of our own group is, which systemd makes for each service (MemoryMax=)."""
+    lines = _OWN_CGROUP.read_text().splitlines() if _OWN_CGROUP.exists() else []
+    return [_CGROUPS / line.removeprefix("0::/") / "memory.max" for line in lines if line.startswith("0::/")]
 
 
 def memory_percent() -> float:

@@ -39,6 +39,18 @@ def test_memory_is_measured_against_the_smaller_of_container_and_machine(monkeyp
     assert 0 < process.memory_percent() < in_container
 
 
+def test_the_limit_of_a_service_of_systemd_is_in_its_own_group(monkeypatch, tmp_path):
+    monkeypatch.setattr(process, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(process, "_OWN_CGROUP", tmp_path / "cgroup")
+    (tmp_path / "cgroup").write_text("1:name=systemd:/other\n0::/system.slice/liftlog.service\n")
+    limit = tmp_path / "system.slice" / "liftlog.service" / "memory.max"
+    limit.parent.mkdir(parents=True)
+    limit.write_text("1000000\n")
+    assert process.memory_limit_bytes() == 1_000_000
+    (tmp_path / "cgroup").unlink()
+    assert process.memory_limit_bytes() > 1_000_000
+
+
 @pytest.mark.parametrize(("text", "cpus"), [("150000 100000\n", 1.5), ("max 100000\n", os.cpu_count())])
 def test_the_cpus_are_those_of_the_container(monkeypatch, tmp_path, text, cpus):
     limit = tmp_path / "cpu.max"
