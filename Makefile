@@ -16,7 +16,7 @@ export BASE_URL
 unexport PYTHONDONTWRITEBYTECODE # each start would compile our code anew: 0.13 s, some hundred times in `make test`
 
 .DEFAULT_GOAL := help
-.PHONY: audit backup backup-key bench bench-chat chat checkov clean cleanup costs demo eval export-account format help hostile import-account lint lock migrate mutants new-family openapi package restore sbom serve soak test test-fast test-model topology upgrade-data
+.PHONY: audit backup backup-key bench bench-chat chat checkov clean cleanup costs demo eval export-account format help hostile import-account lint lock migrate mutants new-family openapi package restore sbom serve soak test test-fast test-machine test-model topology upgrade-data
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ test-fast: $(READY) ## Run what one runs at each save: data, edge and families, 
 test-model: $(READY) $(SIGNALR_READY) $(MODEL_READY) ## Play the planner with a real model (MODEL_FILE, or a toy) at llama.cpp's server: up to an hour, 220 MB of its own
 	@MODEL_ROUNDS=all $(BIN)/python -m pytest tests/functions/test_real_model.py $(ARGS)
 
+test-machine: $(READY) ## Type docs/self-hosting.md on an empty Debian with systemd: ten minutes, root, mmdebstrap, systemd-container
+	@MACHINE=true $(BIN)/python -m pytest tests/installation/test_machine.py $(ARGS)
+
 mutants: $(READY) $(SIGNALR_READY) ## Break lines one at a time in a copy, and report which no test notices (half an hour); ARGS=words
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
@@ -41,7 +44,7 @@ lint: $(READY) ## Check format, style, types, security, shell scripts, commits a
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m docgen.openapi --check
-	@$(BIN)/bandit -q -r functions shared migrations local client rehearsal docgen evaluation bench scripts -c pyproject.toml
+	@$(BIN)/bandit -q -r functions shared migrations local client rehearsal docgen evaluation bench installation scripts -c pyproject.toml
 	@$(BIN)/shellcheck .ci/run terraform/lint scripts/*.sh scripts/audit scripts/plan-review scripts/check-commits
 	@scripts/check-commits
 	@terraform/lint
@@ -117,6 +120,7 @@ eval: $(READY) ## Ask the configured model (OPENAI_…) thirty requests, and pri
 
 lock: $(READY) ## Pin requirements*.in with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-server.in -o requirements-server.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-dev.in -o requirements-dev.txt
 	@$(BIN)/uv pip compile -q --universal --no-deps --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-model.in -o requirements-model.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header requirements-audit.in -o requirements-audit.txt

@@ -8,6 +8,7 @@ import sys
 from urllib.parse import quote
 
 from local import operators
+from local.settings import client_settings
 
 ANSWER_SECONDS = 30.0
 
@@ -27,7 +28,7 @@ def main() -> int:
     print(
         "Type this into the app: Settings, Export, Backup, and Restore, Automatic Remote Backup. It is shown this once."
     )
-    print(f"  Endpoint  https://(your host)/backup?user={quote(made['user'])}")
+    print(f"  Endpoint  {client_settings().public_url}/backup?user={quote(made['user'])}")
     print(f"  Api Key   {made['key']}")
     return 0
 

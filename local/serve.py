@@ -25,6 +25,7 @@ from local.server import (
     revive,
     run,
     start_database,
+    supervisor,
     wait_for_port,
 )
 from local.settings import LocalSettings
@@ -42,15 +43,18 @@ def main() -> int:
 
 
 def _serve(settings: LocalSettings, started: ExitStack) -> None:
+    tell_supervisor = supervisor()
     os.environ.setdefault("THREADS", str(threads_with_chats()))
     chat_settings()  # in the gateway, too few threads would be a traceback
     wait_for_port(settings)
     url, postgres = start_database(settings, started)
     secrets = local_secrets(settings)
-    gateway = _start_gateway(settings, url, secrets | _disk(settings, postgres) | _phone_backups(settings))
+    further = secrets | _disk(settings, postgres) | _phone_backups(settings) | _scratch(settings)
+    gateway = _start_gateway(settings, url, further)
     started.callback(processes.end, gateway, STOP_SECONDS)
     _wait_for_answer(settings, gateway)
     print(f"LiftLog answers on {base_url(settings)} (Ctrl-C ends it)", flush=True)
+    tell_supervisor()
     _watch(gateway, postgres, Cleaner(base_url(settings), secrets["LOCAL_OPERATOR_TOKEN"]))
 
 
@@ -66,6 +70,13 @@ def _disk(settings: LocalSettings, postgres: EmbeddedPostgres | None) -> dict[st
 def _phone_backups(settings: LocalSettings) -> dict[str, str]:
     """Return where the gateway keeps backups of phones. Nobody stores any before there is a key for it."""
     return {"BACKUP_STORE": os.environ.get("BACKUP_STORE") or (settings.data_dir / "phone-backups").as_uri()}
+
+
+def _scratch(settings: LocalSettings) -> dict[str, str]:
+    """Return where the gateway keeps uploads until they are stored: on the data's disk, as /tmp may be memory."""
+    folder = settings.data_dir / "scratch"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return {"TMPDIR": os.environ.get("TMPDIR") or str(folder)}
 
 
 def _start_gateway(settings: LocalSettings, database_url: str, further: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -94,6 +94,21 @@ def wait_for_port(settings: LocalSettings) -> None:
         time.sleep(CHECK_SECONDS)
 
 
+def supervisor() -> Callable[[], None]:
+    """Return what tells whoever started us that we answer: systemd, of a service of Type=notify (sd_notify(3)).
+
+    To be called before children are started, which would take NOTIFY_SOCKET for theirs: gunicorn does.
+    """
+    address = os.environ.pop("NOTIFY_SOCKET", "")
+
+    def tell() -> None:
+        if address:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifying:
+                notifying.sendto(b"READY=1", address.replace("@", "\0", 1) if address.startswith("@") else address)
+
+    return tell
+
+
 def local_secrets(settings: LocalSettings) -> dict[str, str]:
     """Return the secrets that a local installation makes for itself unless it is given them. Raises CannotServe."""
     kept = {"CHAT_TOKEN_KEY": CHAT_KEY, "LOCAL_OPERATOR_TOKEN": OPERATOR_KEY, "WEB_AUTH_API_KEY": WEB_KEY}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import InvalidSetting
+from shared.settings.reading import number
 
 HIGHEST_PORT = 65_535
 
@@ -18,6 +19,7 @@ class LocalSettings:
     DATA_DIR                  folder of the embedded database; default .data
     DATABASE_URL              another PostgreSQL (15 or newer) instead of the embedded one
     RATE_LIMIT_DATABASE_URL   where the rate limits are; default the same database
+    DUMPS_KEEP                for so many days a nightly dump stays, 1 to 10 000; default 14
     """
 
     port: int
@@ -25,6 +27,7 @@ class LocalSettings:
     data_dir: Path
     database_url: str | None
     rate_limit_database_url: str | None
+    dumps_keep: int
 
 
 def local_settings() -> LocalSettings:
@@ -38,6 +41,7 @@ def local_settings() -> LocalSettings:
         data_dir=Path(os.environ.get("DATA_DIR") or ".data").resolve(),
         database_url=os.environ.get("DATABASE_URL") or None,
         rate_limit_database_url=os.environ.get("RATE_LIMIT_DATABASE_URL") or None,
+        dumps_keep=int(number("DUMPS_KEEP", 14, 1, 10_000)),
     )
 
 
@@ -47,13 +51,16 @@ class ClientSettings:
 
     BASE_URL                  address of the server; default http://localhost:8080
     OPERATOR_TOKEN            the server's, for the private routes
+    PUBLIC_URL                address that phones reach it by, to be told; default https://(your host)
     """
 
     base_url: str
     operator_token: str
+    public_url: str
 
 
 def client_settings() -> ClientSettings:
     """Read where the server is from the environment."""
     base_url = (os.environ.get("BASE_URL") or "http://localhost:8080").rstrip("/")
-    return ClientSettings(base_url, os.environ.get("OPERATOR_TOKEN", ""))
+    public_url = (os.environ.get("PUBLIC_URL") or "https://(your host)").rstrip("/")
+    return ClientSettings(base_url, os.environ.get("OPERATOR_TOKEN", ""), public_url)

@@ -30,7 +30,8 @@ from tests.users import User
 
 BEHIND_BALANCER = {f"test_{family}" for family in manifest()}
 LONGEST_FIRST = [
-    "functions/test_real_model.py", "scripts/test_release.py", "topology", "scripts/test_package.py",
+    "functions/test_real_model.py", "scripts/test_release.py", "topology", "installation/test_installation.py",
+    "scripts/test_package.py",
     "scripts/test_operations.py", "local/test_serve.py", "functions/test_logs.py", "functions/test_ai_chat.py",
     "functions/test_cleanup.py", "functions/test_resilience.py", "migrations/test_migrations.py",
     "functions/test_ai_chat_instances.py", "local/test_backups.py", "functions/test_whatever_fits.py",

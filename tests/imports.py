@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 DEPLOYED = ("functions", "shared", "migrations")
-NOT_DEPLOYED = ("local", "client", "rehearsal", "docgen", "evaluation", "bench", "scripts", "tests")
+NOT_DEPLOYED = ("local", "client", "rehearsal", "docgen", "evaluation", "bench", "installation", "scripts", "tests")
 
 
 @cache

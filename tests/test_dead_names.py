@@ -20,6 +20,7 @@ PACKAGES = (
     "docgen",
     "evaluation",
     "bench",
+    "installation",
     "scripts",
 )
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]

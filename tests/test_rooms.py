@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "docgen": {"shared", "functions"},
     "evaluation": {"shared", "functions", "client"},
     "bench": {"shared", "migrations", "local", "client"},
+    "installation": set[str](),
     "scripts": {"shared"},
 }
 

@@ -213,6 +213,25 @@ def test_it_runs_as_an_account_other_than_root(serve):
             assert running.stop() == 0
 
 
+def test_it_tells_a_supervisor_once_that_it_answers_and_its_children_cannot(serve, used, folder):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind(str(folder / "notify"))
+        notified.settimeout(WAIT_SECONDS)
+        running = serve(used[0], NOTIFY_SOCKET=str(folder / "notify"))
+        assert notified.recv(100) == b"READY=1"
+        assert requests.get(f"{running.url}/health/ready", timeout=WAIT_SECONDS).status_code == 200
+        assert not [child for child in running.descendants() if "NOTIFY_SOCKET" in child.environ()]
+        notified.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            notified.recv(100)
+
+
+def test_uploads_are_kept_on_the_data_s_disk_meanwhile(serve, used):
+    running = serve(used[0], TMPDIR="").wait_until_ready()
+    gateway = [child for child in running.descendants() if "functions_framework" in child.cmdline()]
+    assert {child.environ()["TMPDIR"] for child in gateway} == {str(used[0] / "scratch")}
+
+
 # signals
 
 
