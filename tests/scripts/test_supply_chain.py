@@ -45,7 +45,8 @@ def test_the_image_of_a_service_asks_for_provenance():
 
 def test_the_bot_keeps_all_of_it_up_to_date():
     configuration = json.loads((ROOT / "renovate.json").read_text())
-    assert set(configuration["enabledManagers"]) == {"github-actions", "cloudbuild", "pip-compile", "terraform", "npm"}
+    managers = {"github-actions", "cloudbuild", "pip-compile", "terraform", "npm", "dockerfile", "docker-compose"}
+    assert set(configuration["enabledManagers"]) == managers
     assert "helpers:pinGitHubActionDigests" in configuration["extends"]
 
 
