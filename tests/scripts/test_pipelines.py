@@ -129,4 +129,6 @@ def test_inputs_never_become_part_of_a_script():
 
 def test_ci_runs_what_the_readme_tells():
     (job,) = WORKFLOWS["ci"]["jobs"].values()
-    assert [step["run"] for step in job["steps"] if "run" in step] == ["make lint", "make test", "make audit"]
+    tools, *commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert tools.endswith(" caddy")  # the runner has the others that the README names
+    assert commands == ["make lint", "make test", "make audit"]
