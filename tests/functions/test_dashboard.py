@@ -1,11 +1,15 @@
 """The dashboard in a real browser: seven panels with what a real load left, in both colours, on a phone too."""
 
 import re
+import time
+from uuid import uuid4
 
 import pytest
 
 import migrations
 from functions.metrics import dashboards
+from shared.data import metric_buckets
+from shared.metrics import Bucket
 from tests.browsers import look
 from tests.servers import Caller, Servers
 
@@ -32,7 +36,7 @@ def dashboard(new_database):
 def test_every_panel_shows_what_was_counted(dashboard, tmp_path, width, height, dark):
     document, picture = look(dashboard, tmp_path, width=width, height=height, dark=dark)
     assert picture.startswith(b"\x89PNG")
-    assert re.search(r'<span id="state"[^>]*>last 1h', document)
+    assert re.search(r'<span id="state"[^>]*>last hour', document)
     assert re.findall(r'<section id="(\w+)"', document) == PANELS
     assert document.count("<canvas") == len(PANELS)
     for panel in PANELS:
@@ -45,6 +49,25 @@ def test_every_panel_shows_what_was_counted(dashboard, tmp_path, width, height, 
     assert len(states) == 5
     assert states[0] == "normal"  # no errors
     assert "normal below 200, alert above 500 ms" in document
+
+
+def test_slow_answers_are_told_in_seconds_and_little_is_seen(new_database, tmp_path):
+    """1.5 s rather than 1500 ms, and a rate far below one has a scale of its own."""
+    url = new_database(migrated=True)
+    with Servers(url, ENVIRONMENT="local") as servers:
+        labels = '{function="user",method="GET",route="/user/{id_or_lookup}"'
+        counts = {
+            f'liftlog_http_requests_total{labels},status="200"}}': 9,
+            f'liftlog_http_request_duration_seconds_bucket{labels},le="2.5"}}': 9,
+            f"liftlog_http_request_duration_seconds_count{labels}}}": 9.0,
+        }
+        metric_buckets.put(servers.db, uuid4(), [Bucket(int(time.time()) // 60 * 60 - 120, counts, {})])
+        document, picture = look(f"{servers['gateway'].url}/metrics/dashboard", tmp_path, height=1300)
+    latency = re.search(r'<section id="latency".*?</section>', document, re.DOTALL)
+    assert latency is not None
+    assert re.search(r'class="value">2\.\d+</span><small> s</small>', latency[0])
+    assert "requests/s" in document
+    assert picture.startswith(b"\x89PNG")
 
 
 def test_errors_turn_their_panel_to_alert(new_database, tmp_path):
