@@ -16,7 +16,7 @@ export BASE_URL
 unexport PYTHONDONTWRITEBYTECODE # each start would compile our code anew: 0.13 s, some hundred times in `make test`
 
 .DEFAULT_GOAL := help
-.PHONY: audit backup backup-key bench bench-chat chat checkov clean cleanup costs demo eval export-account format help hostile import-account lint lock migrate mutants new-family openapi package restore sbom serve soak test test-fast test-machine test-model topology upgrade-data
+.PHONY: audit backup backup-key bench bench-chat chat checkov clean cleanup costs delete-account demo eval export-account format help hostile import-account lint lock migrate mutants new-family openapi overview package restore sbom serve soak test test-fast test-machine test-model topology upgrade-data
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -85,6 +85,12 @@ export-account: $(READY) ## Put all that a running server (BASE_URL) keeps of an
 
 import-account: $(READY) ## Make the account that FILE holds on a running server (BASE_URL), ID=…; asks for the password
 	@$(BIN)/python -m client.accounts import-account $(if $(and $(ID),$(FILE)),'$(ID)' '$(FILE)',--help)
+
+overview: $(READY) ## Print what /admin of a running server (BASE_URL) shows: accounts, storage, backups, planner, cleanup
+	@$(BIN)/python -m local.administration overview
+
+delete-account: $(READY) ## Have a running server (BASE_URL) delete one account, ACCOUNT=id or lookup, which is to be typed once more
+	@$(BIN)/python -m local.administration delete-account '$(subst ','\'',$(or $(ACCOUNT),--help))'
 
 bench-chat: $(READY) ## Measure what the chat hubs cost beside the model, and what idle chats cost
 	@$(BIN)/python -m bench.chat

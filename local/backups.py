@@ -36,7 +36,7 @@ def main() -> int:
         with ExitStack() as started:
             url = running_database(local_settings(), started)
             if options.command == "backup":
-                back_up(url, options.file or _new_file())
+                back_up(url, options.file or Path("backups") / new_name())
             else:
                 restore(url, options.file)
     except (BackupFailed, InvalidSetting, PostgresFailed, DatabaseUnavailable, migrations.MigrationBusy) as error:
@@ -151,8 +151,9 @@ def _with_name(url: str, name: str) -> str:
     return urlunsplit(changed)
 
 
-def _new_file() -> Path:
-    return Path("backups") / f"liftlog-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.dump"
+def new_name() -> str:
+    """Return what a backup that is made now is called; later ones sort behind it."""
+    return f"liftlog-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.dump"
 
 
 def _step(text: str) -> None:

@@ -11,11 +11,12 @@ class NotDone(Exception):
     """The server does not answer, or refuses; the message says which, and why."""
 
 
-def ask(path: str, body: dict[str, Any], answer_seconds: float) -> dict[str, Any]:
-    """Return the answer to a POST. Raises NotDone."""
+def ask(path: str, body: dict[str, Any] | None, answer_seconds: float) -> dict[str, Any]:
+    """Return the answer to a POST, without a body to a GET. Raises NotDone."""
     settings = client_settings()
     try:
-        answer = requests.post(
+        answer = requests.request(
+            "GET" if body is None else "POST",
             f"{settings.base_url}{path}",
             json=body,
             headers={"Authorization": f"Bearer {settings.operator_token}"} if settings.operator_token else {},

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from local import processes
+from local.dumper import Dumper
 from local.postgres import EmbeddedPostgres
 from local.server import (
     CHECK_SECONDS,
@@ -49,13 +50,15 @@ def _serve(settings: LocalSettings, started: ExitStack) -> None:
     wait_for_port(settings)
     url, postgres = start_database(settings, started)
     secrets = local_secrets(settings)
-    further = secrets | _disk(settings, postgres) | _phone_backups(settings) | _scratch(settings)
-    gateway = _start_gateway(settings, url, further)
+    backups = _backups(settings)
+    dumper = _dumper(Path(backups["DATABASE_DUMP_FOLDER"]), url)
+    gateway = _start_gateway(settings, url, secrets | _disk(settings, postgres) | backups | _scratch(settings))
     started.callback(processes.end, gateway, STOP_SECONDS)
     _wait_for_answer(settings, gateway)
     print(f"LiftLog answers on {base_url(settings)} (Ctrl-C ends it)", flush=True)
     tell_supervisor()
-    _watch(gateway, postgres, Cleaner(base_url(settings), secrets["LOCAL_OPERATOR_TOKEN"]))
+    cleaner = Cleaner(base_url(settings), secrets["LOCAL_OPERATOR_TOKEN"])
+    _watch(gateway, postgres, cleaner, dumper)
 
 
 def _disk(settings: LocalSettings, postgres: EmbeddedPostgres | None) -> dict[str, str]:
@@ -67,9 +70,19 @@ def _disk(settings: LocalSettings, postgres: EmbeddedPostgres | None) -> dict[st
     return {"STORAGE_FOLDER": str(settings.data_dir), "STORAGE_RESERVE_MIB": reserve}
 
 
-def _phone_backups(settings: LocalSettings) -> dict[str, str]:
-    """Return where the gateway keeps backups of phones. Nobody stores any before there is a key for it."""
-    return {"BACKUP_STORE": os.environ.get("BACKUP_STORE") or (settings.data_dir / "phone-backups").as_uri()}
+def _backups(settings: LocalSettings) -> dict[str, str]:
+    """Return where backups of phones are kept, which nobody stores before there is a key, and those of the database."""
+    of_database = os.environ.get("DATABASE_DUMP_FOLDER") or str(settings.data_dir / "dumps")
+    of_phones = os.environ.get("BACKUP_STORE") or (settings.data_dir / "phone-backups").as_uri()
+    return {"BACKUP_STORE": of_phones, "DATABASE_DUMP_FOLDER": of_database}
+
+
+def _dumper(folder: Path, url: str) -> Dumper:
+    """Return who writes the backups of the database that are asked for. Raises CannotServe."""
+    try:
+        return Dumper(folder, url)
+    except OSError as error:
+        raise CannotServe(f"cannot use DATABASE_DUMP_FOLDER {folder}: {error.strerror}") from None
 
 
 def _scratch(settings: LocalSettings) -> dict[str, str]:
@@ -101,10 +114,13 @@ def _wait_for_answer(settings: LocalSettings, gateway: subprocess.Popen[bytes]) 
     raise CannotServe("the gateway does not answer; its messages are above")
 
 
-def _watch(gateway: subprocess.Popen[bytes], postgres: EmbeddedPostgres | None, cleaner: Cleaner) -> None:
+def _watch(
+    gateway: subprocess.Popen[bytes], postgres: EmbeddedPostgres | None, cleaner: Cleaner, dumper: Dumper
+) -> None:
     """Return never: start the database again whenever it dies. Raises CannotServe when the gateway has died."""
     while gateway.poll() is None:
         cleaner.clean_if_due()
+        dumper.work()
         revive(postgres)
         time.sleep(CHECK_SECONDS)
     raise CannotServe(f"the gateway ended with status {gateway.returncode}")

@@ -78,10 +78,17 @@ GRANTS: dict[str, tuple[str, ...]] = {
         "SELECT (id, name, sha256, bytes, stored_at), INSERT (id, name, sha256, bytes, stored_at), UPDATE (stored_at) "
         "ON backups",
     ),
-    "backup_key": (
+    "admin": (
         _METRICS,
+        "SELECT (id, user_lookup, last_accessed, encrypted_current_plan, encrypted_profile_picture), DELETE ON users",
+        "SELECT (user_id, encrypted_event) ON user_events",  # whose sizes it adds up
+        "SELECT (user_id, encrypted_message) ON user_inbox_items",
+        "SELECT (user_id, encrypted_payload) ON shared_items",
         "SELECT (name, digest, created_at), INSERT (name, digest, created_at), UPDATE (digest, created_at) "
         "ON backup_keys",
+        "SELECT (name, bytes, stored_at) ON backups",
+        "SELECT (id, started, finished, dry_run, deleted, remaining) ON cleanup_runs",
+        "SELECT (version_num) ON alembic_version",
     ),
     "own_data": (
         _METRICS,

@@ -9,7 +9,7 @@ from scripts.records import Records, Release
 
 GATEWAY = "gateway"
 # Health is asked while all is closed.
-PRIVATE = frozenset({"migrate", "metrics", "cleanup", "backup_key", "operator", "health"})
+PRIVATE = frozenset({"migrate", "metrics", "cleanup", "admin", "operator", "health"})
 
 
 def pin(cloud: Cloud) -> None:

@@ -119,6 +119,10 @@ class NotOperator(ServiceError):
     """The request shows neither the operators' token nor an identity that is configured as an operator's."""
 
 
+class TooManyTries(ServiceError):
+    """Too many wrong tokens of operators came from this address; the next one is looked at a minute later."""
+
+
 class ProviderUnavailable(ServiceError):
     """A service of the cloud that the answer needs could not be asked; the message names it."""
 
@@ -149,6 +153,10 @@ class UnknownBackup(ServiceError):
 
 class BackupsOff(ServiceError):
     """This server keeps no backups of phones; BACKUP_STORE turns that on."""
+
+
+class DumpsOff(ServiceError):
+    """This server writes no backups of its database itself."""
 
 
 class RangeNotSatisfiable(ServiceError):

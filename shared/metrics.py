@@ -4,6 +4,7 @@ A series is named as Prometheus writes it: `liftlog_errors_total{type="Overloade
 that writing them once more changes nothing. Nothing here knows a database or HTTP.
 """
 
+import re
 import threading
 import time
 from bisect import bisect_left
@@ -15,6 +16,8 @@ from uuid import UUID, uuid4
 
 MINUTE_SECONDS = 60
 LATENCY_BOUNDS_MS = (5, 10, 25, 50, 75, 100, 200, 300, 500, 750, 1000, 2500, 5000, 10_000)
+_SERIES = re.compile(r"(\w+)(?:\{(.*)\})?")
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 _MOST_MINUTES = 24 * 60  # kept while the database is away; the oldest go first
 
 
@@ -34,6 +37,12 @@ def series(name: str, **labels: str) -> str:
         return name
     pairs = ",".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
     return f"{name}{{{pairs}}}"
+
+
+def taken_apart(text: str) -> tuple[str, dict[str, str]]:
+    """Return the name and the labels that the name of a series holds."""
+    match = _SERIES.fullmatch(text)
+    return (match[1], dict(_LABEL.findall(match[2] or ""))) if match is not None else (text, {})
 
 
 class Registry:

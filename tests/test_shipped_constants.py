@@ -34,6 +34,17 @@ SHIPPED = [
     ("functions.cleanup.phone_backups", "ORPHAN_AGE", timedelta(days=1), "backups", "older than a day"),
     ("shared.backup_keys", "NAME_CHARACTERS", 64, "backups", "1 to 64 of letters, digits and `._-`"),
     ("shared.backup_keys", "KEY_BYTES", 32, "adr/0011-backups-of-phones", "Keys are 256 random bits"),
+    ("shared.operator_sessions", "SECONDS", 12 * 3600, "operations", "a session for twelve hours"),
+    ("shared.wrong_tries", "MOST_OF_ADDRESS", 20, "operations", "After 20 wrong tokens in a row from one address"),
+    ("shared.wrong_tries", "MOST_OF_NOBODY", 200, "operations", "after 200 from all of those"),
+    ("shared.wrong_tries", "PAUSE_SECONDS", 60, "operations", "the next one of it has to wait for a minute (429)"),
+    (
+        "functions.admin.overview",
+        "MOST_PAGES",
+        2000,
+        "adr/0019-figures-from-a-sample",
+        "2000 pages (16 MiB) of a table",
+    ),
     ("functions.cleanup.sweep", "BATCH_ROWS", 500, "operations", "It works in batches of 500 rows"),
     ("functions.cleanup.sweep", "PAUSE_SHARE", 2, "operations", "with pauses twice as long as each took"),
     (

@@ -3,6 +3,8 @@
 GET /              → a page for a person with a browser
 GET /docs          → the API's description, to read and to try out
 GET /openapi.json  → the same for programs
+GET /chat          → a page to talk with the planner
+GET /admin         → a page for whoever runs it; POST /admin is what its forms send
 
 Everything else is the families' own.
 """
@@ -15,7 +17,8 @@ import functions_framework
 import yaml
 from flask import Request, Response
 
-from functions.gateway import docs, setup
+from functions.gateway import admin, chat, docs, setup
+from shared import operators
 from shared.data import database, readiness
 from shared.errors import DatabaseUnavailable
 from shared.http import Family, browsers
@@ -51,6 +54,21 @@ def get_docs() -> Response:
 @family.route("GET", "/openapi.json")
 def get_description() -> Response:
     return Response(docs.DESCRIPTION.read_bytes(), mimetype="application/json")
+
+
+@family.route("GET", "/chat")
+def get_chat() -> Response:
+    return chat.page()
+
+
+@family.route("GET", "/admin", guard=operators.admits, guarded="is_operator")
+def get_admin(*, is_operator: bool) -> Response:
+    return admin.show(family, is_operator=is_operator)
+
+
+@family.route("POST", "/admin", guard=operators.admits, guarded="is_operator")
+def post_admin(*, is_operator: bool) -> Response:
+    return admin.act(family, is_operator=is_operator)
 
 
 @functions_framework.http

@@ -33,6 +33,16 @@ def in_html() -> str:
     return f"<h2>What is set up</h2><ul>{rows}</ul>"
 
 
+def missing_for_chat() -> list[str]:
+    """Return what is to be set up before anybody can talk with the planner, in HTML. Raises InvalidSetting.
+
+    Elsewhere than on a server of one's own that is nobody's business, and nothing.
+    """
+    if environment_settings().name != LOCAL:
+        return []
+    return ([] if _has_model() else [_NO_MODEL]) + ([] if any(_stores()) else [_NO_STORE])
+
+
 def _parts() -> Iterator[tuple[str, str]]:
     """Yield what there is, and how it stands, in HTML."""
     yield "Accounts, feed, inboxes, shared workouts", "ready"
@@ -42,9 +52,13 @@ def _parts() -> Iterator[tuple[str, str]]:
     yield "Backups of phones", _backups()
 
 
+def _has_model() -> bool:
+    return model_settings().base_url != OPENAI_URL or bool(secret("OPENAI_API_KEY"))
+
+
 def _planner() -> str:
     settings = model_settings()
-    if settings.base_url == OPENAI_URL and not secret("OPENAI_API_KEY"):
+    if not _has_model():
         return _NO_MODEL
     return f"asks {escape(settings.model)} at {escape(urlsplit(settings.base_url).hostname or settings.base_url)}"
 

@@ -21,6 +21,7 @@ HELP = {
     "liftlog_memory_refusals_total": "Requests that found no memory for their body or answer in time.",
     "liftlog_memory_reserved_bytes": "Memory that large requests and answers have now.",
     "liftlog_ai_calls_total": "Questions to the language model, by outcome; opened: how often its breaker opened.",
+    "liftlog_ai_tokens_total": "Tokens as the language model's endpoint counts them: prompt, completion.",
     "liftlog_ai_repairs_total": "Answers that went back to the language model once, by outcome.",
     "liftlog_ai_breaker_state": "0 closed, 1 half-open, 2 open; the greatest of any instance.",
     "liftlog_chat_turns_total": "Turns played in chats, by hub and method.",

@@ -1,20 +1,16 @@
 """Numbers made of counts: rates, percentiles of histograms, and what the service levels say of them."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.metrics import LATENCY_BOUNDS_MS
+from shared.metrics import LATENCY_BOUNDS_MS, taken_apart
 from shared.service_levels import NOT_IN_LATENCY, SERVICE_LEVELS
 
 REQUESTS = "liftlog_http_requests_total"
 DURATION = "liftlog_http_request_duration_seconds"
 SERVER_ERROR, CLIENT_ERROR = 500, 400
-
-_SERIES = re.compile(r"(\w+)(?:\{(.*)\})?")
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +57,8 @@ class Latencies:
 
 def samples(counts: Mapping[str, float]) -> Iterator[Sample]:
     """Take the names of series apart."""
-    for name, value in counts.items():
-        match = _SERIES.fullmatch(name)
-        if match is not None:
-            yield Sample(match[1], dict(_LABEL.findall(match[2] or "")), value)
+    for series, value in counts.items():
+        yield Sample(*taken_apart(series), value)
 
 
 def latencies(taken: Iterable[Sample]) -> Latencies:

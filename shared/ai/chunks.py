@@ -6,12 +6,13 @@ Azure's content filter sends choices without `delta`, Ollama calls without or wi
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared.ai.dialects import MAX_OUTPUT_TOKENS
 from shared.ai.streams import CallPart, End, Piece, Refusal, Words
 from shared.errors import ModelUnavailable
+from shared.metrics import registry
 
 MAX_OUTPUT_CHARACTERS = 16 * MAX_OUTPUT_TOKENS  # for endpoints that do not keep to the number of tokens
 _DONE = "[DONE]"
@@ -28,7 +29,34 @@ class ErrorEvent(Exception):
 
 
 def pieces(texts: Iterator[str]) -> Iterator[Piece]:
-    """Yield the pieces that chunks hold, up to their end; "" is a sign of life. Raises ErrorEvent, ModelUnavailable."""
+    """Yield the pieces that chunks hold, up to their end; "" is a sign of life. Raises ErrorEvent, ModelUnavailable.
+
+    What the endpoint says of tokens is counted.
+    """
+    usage = _Usage()
+    try:
+        yield from _pieces(texts, usage)
+    finally:
+        usage.count()
+
+
+@dataclass(slots=True)
+class _Usage:
+    """How many tokens an answer took: the endpoint says so in its last chunk, or in each anew."""
+
+    said: Json = field(default_factory=dict)
+
+    def take(self, event: Json) -> None:
+        self.said = _dict(event.get("usage")) or self.said
+
+    def count(self) -> None:
+        for kind in ("prompt", "completion"):
+            tokens = self.said.get(f"{kind}_tokens")
+            if isinstance(tokens, int) and tokens > 0:
+                registry.count("liftlog_ai_tokens_total", tokens, kind=kind)
+
+
+def _pieces(texts: Iterator[str], usage: _Usage) -> Iterator[Piece]:
     delta_reader = _DeltaReader()
     length = 0
     ended = False
@@ -38,7 +66,9 @@ def pieces(texts: Iterator[str]) -> Iterator[Piece]:
                 ended = True
                 yield End("stop")
             break
-        choice = _first_choice(_object(text))
+        event = _object(text)
+        usage.take(event)
+        choice = _first_choice(event)
         for piece in delta_reader.pieces(_dict(choice.get("delta") or choice.get("message"))):
             length += len(piece.arguments if isinstance(piece, CallPart) else piece.text)
             yield piece

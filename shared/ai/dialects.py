@@ -32,6 +32,7 @@ _BOUNDS = ("minimum", "maximum", "minItems", "maxItems")
 _PARTS = {
     "limit_name": "max_completion_tokens",
     "limit": "16000 tokens",
+    "usage": "stream_options",
     "one_call": "parallel_tool_calls",
     "strict": "strict",
     "lengths": "lengths in schemas",
@@ -50,6 +51,7 @@ class Dialect:
 
     limit_name: str = "max_completion_tokens"  # or max_tokens; "": none is sent
     limit: int = MAX_OUTPUT_TOKENS
+    usage: bool = True  # asked for by `stream_options`: how many tokens an answer took
     one_call: bool = True  # asked for by `parallel_tool_calls`; OpenAI is strict only then
     strict: bool = True
     lengths: bool = True  # of texts, in schemas: OpenAI's strict mode takes none
@@ -62,6 +64,8 @@ class Dialect:
         """Return what is sent of a question, without the model's name."""
         messages = list(question.messages)
         body: Json = {"messages": messages, "stream": True}
+        if self.usage:
+            body["stream_options"] = {"include_usage": True}
         if self.limit_name:
             body[self.limit_name] = self.limit
         if question.tools and self.tools:
@@ -160,6 +164,7 @@ _STEPS: tuple[tuple[re.Pattern[str], Callable[[Dialect, str], Dialect]], ...] = 
             r"max_tokens",
             lambda dialect, text: _renamed_limit(dialect, text) if dialect.limit_name == "max_tokens" else dialect,
         ),
+        (r"stream_?options|include_usage", lambda dialect, _: replace(dialect, usage=False)),
         (r"parallel_tool_calls|parallel tool calls", lambda dialect, _: replace(dialect, one_call=False)),
         (r"[\"'`]strict\\?[\"'`]|strict (?:mode|parameter)", lambda dialect, _: replace(dialect, strict=False)),
         (

@@ -103,6 +103,35 @@ def get(db: Database, presented: PresentedKey, backup_id: UUID | None) -> Backup
     return Backup(*row[1:])
 
 
+@dataclass(frozen=True, slots=True)
+class NamesBackups:
+    """How much is kept under a name."""
+
+    name: str
+    count: int
+    byte_count: int
+    newest_at: datetime | None  # UTC
+
+
+def list_names(db: Database, limit: int) -> list[NamesBackups]:
+    """Return what is kept under each name, also nothing, in the order of the names."""
+    rows = db.rows(
+        """
+        WITH named AS (
+            SELECT name FROM backup_keys ORDER BY name LIMIT :limit
+        ), kept AS (  -- a row of each name, too, rather than a join, which would believe statistics
+            SELECT name, CAST(NULL AS bigint) AS bytes, CAST(NULL AS timestamptz) AS stored_at FROM named
+            UNION ALL
+            SELECT name, bytes, stored_at FROM backups WHERE name = ANY(ARRAY(SELECT name FROM named))
+        )
+        SELECT name, count(bytes), coalesce(sum(bytes), 0), max(stored_at) FROM kept GROUP BY name ORDER BY name
+        """,
+        repeatable=True,
+        limit=limit,
+    )
+    return [NamesBackups(name, count, int(byte_count), newest_at) for name, count, byte_count, newest_at in rows]
+
+
 # Of each name the newest, one a day and one a month, days and months being UTC's; and of those, the newest first, what
 # leaves room for another upload. The newest of all always stays.
 _RETIRED = """

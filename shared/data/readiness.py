@@ -20,3 +20,11 @@ def check(db: Database) -> None:
     )
     if known < len(NEWEST_COLUMNS):
         raise DatabaseUnavailable("the database is not migrated")
+
+
+def versions(db: Database) -> tuple[str, str]:
+    """Return the schema's revision ("none" before the first migration), and PostgreSQL's version, like "18.1"."""
+    ((revision, version),) = db.rows(
+        "SELECT (SELECT max(version_num) FROM alembic_version), current_setting('server_version')", repeatable=True
+    )
+    return str(revision or "none"), str(version).split(" ", maxsplit=1)[0]

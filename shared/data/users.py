@@ -203,6 +203,20 @@ def delete(db: Database, credentials: Credentials) -> None:
     )
 
 
+def delete_any(db: Database, *, user_id: UUID | None = None, lookup: str | None = None) -> UUID:
+    """Delete the account of that id or that lookup with all that is its, for an operator. Raises UnknownUser.
+
+    Return its id. Not repeated when the connection breaks, as `delete` is not.
+    """
+    row = db.row(
+        "DELETE FROM users WHERE id = :user_id OR user_lookup = :lookup RETURNING id", user_id=user_id, lookup=lookup
+    )
+    if row is None:
+        raise UnknownUser
+    deleted: UUID = row[0]
+    return deleted
+
+
 def count_unused(db: Database) -> int:
     """Return how many accounts have never stored anything and were not used for 90 days."""
     return db.count(

@@ -15,28 +15,36 @@ from flask import Request, Response
 from shared.errors import ForeignPage
 
 # Google's "Content Security Policy" and OWASP's "Secure Headers" say what each is for.
-_ALWAYS = [
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-]
-_NO_STORE = "no-store"  # answers are personal, and few would be asked for twice
-_NOTHING = "default-src 'none'; frame-ancestors 'none'"  # an answer that is no page loads nothing and is in no frame
+_UNLESS_SAID = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",  # answers are personal, and few would be asked for twice
+    # an answer that is no page loads nothing and is in no frame
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 _ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "Retry-After")]
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
-def page(html: str, status: int = 200) -> Response:
-    """Return a page whose own scripts and styles are all that it may use, beside this service."""
-    return Response(html, status, mimetype="text/html", headers={"Content-Security-Policy": _policy(html)})
+def page(html: str, status: int = 200, *, has_forms: bool = False) -> Response:
+    """Return a page whose own scripts and styles are all that it may use, beside this service.
+
+    `has_forms`: they may be sent to this service. With no-referrer a browser would say of them "Origin: null" (Fetch
+    Standard, "append a request Origin header"), which is a foreign page's.
+    """
+    headers = {"Content-Security-Policy": _policy(html, "'self'" if has_forms else "'none'")}
+    if has_forms:
+        headers["Referrer-Policy"] = "same-origin"
+    return Response(html, status, mimetype="text/html", headers=headers)
 
 
-def _policy(html: str) -> str:
+def _policy(html: str, forms: str) -> str:
     """Return the policy of a page: its inline scripts by their digests (Content Security Policy, level 3, §6.7)."""
     scripts = " ".join(map(_digest, _INLINE_SCRIPT.findall(html))) or "'none'"
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:; connect-src 'self';"
-        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f" base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
     )
 
 
@@ -47,9 +55,8 @@ def _digest(script: str) -> str:
 
 def inform(response: Response) -> None:
     """Add what every answer tells a browser."""
-    response.headers.extend(_ALWAYS)
-    response.headers.setdefault("Cache-Control", _NO_STORE)
-    response.headers.setdefault("Content-Security-Policy", _NOTHING)
+    for name, value in _UNLESS_SAID.items():
+        response.headers.setdefault(name, value)
 
 
 def allow_any_origin(request: Request, response: Response, *, credentials: bool) -> None:
@@ -76,12 +83,20 @@ def preflight(request: Request) -> Response:
 
 
 def refuse_foreign_pages(request: Request) -> None:
-    """Raises ForeignPage if a page of another site has the browser ask (Fetch Standard, "Origin"; Fetch Metadata).
+    """Raises ForeignPage if a page of another site has the browser ask (Fetch Metadata; Fetch Standard, "Origin").
 
-    A link there may lead here: what it opens is a page of its own, which the other one cannot read.
+    What the browser says of the site counts, for no page can forge it and no proxy changes it; one that says nothing of
+    it (an old one, or one without TLS) at least names the origin. A link elsewhere may lead here: what it opens is a
+    page of its own, which the other one cannot read.
     """
-    origin = request.headers.get("Origin")
-    is_foreign = origin is not None and origin.partition("://")[2].lower() != request.headers.get("Host", "").lower()
-    is_link = request.method == "GET" and request.headers.get("Sec-Fetch-Dest") == "document"
-    if is_foreign or (request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"} and not is_link):
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is None:
+        origin = request.headers.get("Origin")
+        is_foreign = (
+            origin is not None and origin.partition("://")[2].lower() != request.headers.get("Host", "").lower()
+        )
+    else:
+        is_link = request.method == "GET" and request.headers.get("Sec-Fetch-Dest") == "document"
+        is_foreign = site not in {"same-origin", "none"} and not is_link
+    if is_foreign:
         raise ForeignPage

@@ -30,6 +30,7 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
         401, "wrong-key", "The name or its key is wrong.", {"WWW-Authenticate": 'Basic realm="LiftLog backups"'},
     ),
     errors.BackupsOff: (403, "backups-off", "No backups are taken here.", {}),
+    errors.DumpsOff: (403, "dumps-off", "No backups of the database are written here.", {}),
     errors.ForeignPage: (403, "foreign-page", "Pages of other sites may not ask for this.", {}),
     errors.UnknownUser: (404, "unknown-user", "There is no such user.", {}),
     errors.UnknownSharedItem: (404, "unknown-shared-item", "There is no such shared item.", {}),
@@ -46,6 +47,7 @@ PROBLEMS: dict[type[errors.ServiceError], tuple[int, str, str, dict[str, str]]] 
     errors.InboxFull: (429, "inbox-full", "The inbox is full.", RETRY_LATER),
     errors.QuotaExceeded: (429, "quota-exceeded", "There is no more room for this account or address.", RETRY_LATER),
     errors.RateLimited: (429, "rate-limited", "There were too many requests.", {}),
+    errors.TooManyTries: (429, "too-many-tries", "There were too many wrong tries.", {"Retry-After": "60"}),
     errors.DatabaseUnavailable: (
         503, "database-unavailable", "The service cannot reach its data.", RETRY_SOON,
     ),

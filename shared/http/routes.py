@@ -73,7 +73,7 @@ class Route:
     @property
     def is_private(self) -> bool:
         """Tell whether the route is for operators."""
-        return self.guard is operators.authorize
+        return self.guard in (operators.authorize, operators.admits)
 
     def _refuse_if_closed(self) -> None:
         """Raises what keeps this route from being asked now, whoever asks."""

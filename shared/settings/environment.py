@@ -36,3 +36,12 @@ def environment_settings() -> EnvironmentSettings:
     if test_mode and name == PRODUCTION:
         raise InvalidSetting("TEST_MODE must not be true in production, nor where ENVIRONMENT is not set")
     return EnvironmentSettings(name, test_mode)
+
+
+@cache
+def running_revision() -> str:
+    """Return the name of what runs, as Cloud Run gives it: `liftlog-gateway-staging-00012-abc`; "" elsewhere.
+
+    K_REVISION                   set by Cloud Run (its container runtime contract)
+    """
+    return text("K_REVISION")

@@ -113,3 +113,19 @@ def cleanup_settings() -> CleanupSettings:
         job=text("CLEANUP_JOB"),
         scheduler_endpoint=text("CLOUD_SCHEDULER_ENDPOINT"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DumpSettings:
+    """Where /admin writes backups of the whole database.
+
+    DATABASE_DUMP_FOLDER         a folder; unset: it writes none
+    """
+
+    folder: str
+
+
+@cache
+def dump_settings() -> DumpSettings:
+    """Read where backups of the database are written."""
+    return DumpSettings(text("DATABASE_DUMP_FOLDER"))

@@ -10,7 +10,7 @@ run "staging_is_one_public_gateway_without_a_load_balancer" {
   command = plan
 
   assert {
-    condition     = { for family, function in module.function : family => function.access == "public" } == { backup_key = false, cleanup = false, gateway = true, metrics = false, migrate = false, operator = false }
+    condition     = { for family, function in module.function : family => function.access == "public" } == { admin = false, cleanup = false, gateway = true, metrics = false, migrate = false, operator = false }
     error_message = "Not one public gateway beside the private functions."
   }
   assert {

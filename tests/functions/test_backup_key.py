@@ -66,7 +66,9 @@ def test_gcloud_makes_one(database_url):
     """`gcloud functions call` posts the data to the root of the function, past the cloud's IAM."""
     with Servers(database_url, OPERATOR_IAM="true") as servers:
         user = f"ann-{uuid4()}"
-        answer = Caller(servers, alone=True).at(servers["backup_key"].url, "POST", "/", {"user": user})
+        answer = Caller(servers, alone=True).at(
+            servers["admin"].url, "POST", "/", {"route": "POST /backup-key", "body": {"user": user}}
+        )
         assert answer.json["user"] == user
 
 

@@ -72,7 +72,7 @@ def test_whoever_serves_chats_has_threads_beside_them(name):
     assert entry["concurrency"] == CHAT_LIMIT + THREADS_BESIDE_CHATS
 
 
-OWN = ["GET /", "GET /docs", "GET /openapi.json"]  # the gateway's
+OWN = ["GET /", "GET /docs", "GET /openapi.json", "GET /chat", "GET /admin", "POST /admin"]  # the gateway's
 
 
 def test_the_gateway_serves_all_and_asks_operators_who_they_are():

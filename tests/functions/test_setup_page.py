@@ -40,7 +40,9 @@ def parts(page):
 
 
 def test_what_is_missing_is_told_with_the_line_that_sets_it_up(page):
-    said = parts(page())
+    shown = page()
+    assert set(re.findall(r'href="(/\w[^"]*)"', shown)) >= {"/chat", "/admin", "/docs", "/metrics/dashboard"}
+    said = parts(shown)
     assert "`OPENAI_API_KEY=… make serve`" in said["The planner"]
     assert "`make chat ARGS=--fake`" in said["The planner"]
     assert "`WEB_AUTH_API_KEY=… make serve`" in said["Subscriptions"]

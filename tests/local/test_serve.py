@@ -191,6 +191,15 @@ def test_backups_of_phones_may_be_off(serve, folder):
     assert store_backup(server, "ann") == 403
 
 
+def test_a_backup_of_the_database_that_the_page_asks_for_is_written(server, folder):
+    asked = requests.post(f"{server.url}/admin", {"do": "dump"}, timeout=WAIT_SECONDS, allow_redirects=False)
+    assert asked.status_code == 303
+    dumps = folder / "shared" / "dumps"
+    (dump,) = wait_for(lambda: list(dumps.glob("*.dump")))
+    assert dump.read_bytes().startswith(b"PGDMP")
+    assert dump.stat().st_mode & 0o077 == 0
+
+
 def test_a_relative_folder_is_below_the_current_one(serve, folder):
     assert create_account(serve("relative/data", cwd=folder).wait_until_ready())
     assert (folder / "relative" / "data" / "postgres" / "PG_VERSION").exists()
@@ -363,6 +372,12 @@ def test_a_port_that_is_none_is_refused(serve, folder, port):
 def test_a_folder_that_is_none_is_refused(serve, folder):
     (folder / "file").touch()
     assert "cannot use DATA_DIR" in refusal(serve(folder / "file"))
+
+
+def test_a_folder_for_backups_of_the_database_that_is_none_is_refused(serve, folder):
+    (folder / "no-folder").touch()
+    refused = serve(folder / "unused", DATABASE_DUMP_FOLDER=str(folder / "no-folder" / "dumps"))
+    assert "cannot use DATABASE_DUMP_FOLDER" in refusal(refused)
 
 
 def test_a_database_out_of_reach_is_refused(serve, folder):

@@ -10,7 +10,18 @@ import pytest
 import migrations
 from local.postgres import ROLE
 from migrations.grants import EVERYTHING, GRANTS, rights_of
-from shared.data import backup_keys, events, exports, inboxes, metric_buckets, shared_items, users
+from shared.data import (
+    backup_keys,
+    backups,
+    cleanup_runs,
+    events,
+    exports,
+    inboxes,
+    metric_buckets,
+    readiness,
+    shared_items,
+    users,
+)
 from shared.data.pool import Database, Transaction
 from shared.errors import DatabaseUnavailable, InvalidSetting
 from tests.crowded import HERO, fill
@@ -21,27 +32,32 @@ from tests.shared.test_statistics_that_lie import CALLS
 MODULES = {
     "user": ["users"], "event": ["events"], "follow_secret": ["follow_secrets"], "inbox": ["inboxes"],
     "shared_item": ["shared_items"], "ai": ["rate_limits"], "ai_chat": ["chats", "chat_turns", "rate_limits"],
-    "backup": ["backups"], "own_data": ["exports", "imports"], "health": ["readiness"], "metrics": ["metric_buckets"],
+    "backup": ["backups"], "admin": ["overviews"], "own_data": ["exports", "imports"], "health": ["readiness"],
+    "metrics": ["metric_buckets"],
 }  # fmt: skip
-OTHERS_TOO: dict[str, list[Any]] = {"backup": [backup_keys.check]}  # of modules that families share
+OF_ADMIN = [
+    backup_keys.put,
+    users.delete_any, backups.list_names, cleanup_runs.list_newest, readiness.versions, metric_buckets.list_steps,
+    metric_buckets.gauges,
+]  # fmt: skip
+OTHERS_TOO: dict[str, list[Any]] = {"backup": [backup_keys.check], "admin": OF_ADMIN}  # of modules that families share
 OF_CLEANUP = re.compile(r"(count|delete)_(?!$)|fold|retire|known$")
 PRIVILEGE = re.compile(r"(SELECT|INSERT|UPDATE|DELETE|USAGE)(?: \(([^)]*)\))?")
 
 
 def is_cleanup(function: Any) -> bool:
-    return function.__module__ == "shared.data.cleanup_runs" or OF_CLEANUP.match(function.__name__) is not None
+    if function in OF_ADMIN:
+        return False
+    return function is cleanup_runs.put or OF_CLEANUP.match(function.__name__) is not None
 
 
 def calls_of(family: str) -> list[Any]:
     """Return the data functions that a family calls; all write their metrics, and some read them."""
     if family == "cleanup":
         return [function for function in CALLS if is_cleanup(function)] + [metric_buckets.put]
-    if family == "backup_key":
-        return [backup_keys.put, metric_buckets.put]
     found = [function for function in CALLS if function.__module__.rpartition(".")[2] in MODULES[family]]
-    return (
-        [function for function in found if not is_cleanup(function)] + [metric_buckets.put] + OTHERS_TOO.get(family, [])
-    )
+    own = [function for function in found if not is_cleanup(function) and function not in OF_ADMIN]
+    return [*own, metric_buckets.put, *OTHERS_TOO.get(family, [])]
 
 
 class Acting(Database):

@@ -10,9 +10,10 @@ from shared.ai.model import Model
 from shared.ai.questions import Question
 from shared.ai.streams import CallPart, End, Refusal, Words
 from shared.errors import ModelUnavailable
+from shared.metrics import registry, series
 from shared.settings.planner import ModelSettings
 from tests.scripted_faults import Disconnect, Raw, Whole
-from tests.waiting import WAIT_SECONDS
+from tests.waiting import WAIT_SECONDS, wait_for
 
 TOOL = "create_workout_plan"
 DONE = b"data: [DONE]\n\n"
@@ -143,3 +144,37 @@ def test_an_answer_in_one_piece_is_one(answered, members):
     text, calls, end = answered(Whole(body))
     assert (text, calls) == ("Here.", [(TOOL, '{"a":1}')])
     assert end == End(members.get("finish_reason", "stop"))
+
+
+def tokens():
+    """Return what this process has counted so far."""
+    names = [series("liftlog_ai_tokens_total", kind=kind) for kind in ("prompt", "completion")]
+    return [sum(bucket.counts.get(name, 0) for bucket in registry.buckets()) for name in names]
+
+
+@pytest.mark.parametrize(
+    "usages",
+    [
+        [{"prompt_tokens": 30, "completion_tokens": 12}],
+        [
+            {"prompt_tokens": 30, "completion_tokens": 1},
+            {"prompt_tokens": 30, "completion_tokens": 12},
+        ],  # in each chunk
+    ],
+    ids=["once", "anew each time"],
+)
+def test_tokens_are_counted_as_the_endpoint_says(answered, usages):
+    before = tokens()
+    chunks = [event({"choices": [], "usage": usage}) for usage in usages]
+    answered(Raw(b"".join([choice({"content": "Hi"}, finish_reason="stop"), *chunks, DONE])))
+    wait_for(lambda: tokens() != before)  # what comes behind the end is read by the answer's own thread
+    assert [after - so_far for after, so_far in zip(tokens(), before, strict=True)] == [30, 12]
+
+
+def test_a_number_of_tokens_that_is_none_is_not_counted(answered):
+    before = tokens()
+    said = choice({"content": "Hi"}, finish_reason="stop")
+    answered(Raw(said + event({"usage": {"prompt_tokens": "many", "completion_tokens": None}}) + DONE))
+    answered(Raw(said + event({"usage": {"prompt_tokens": 1}}) + DONE))
+    wait_for(lambda: tokens() != before)
+    assert tokens() == [before[0] + 1, before[1]]

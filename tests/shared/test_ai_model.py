@@ -88,6 +88,7 @@ def test_what_is_sent(server, new_model, monkeypatch):
     assert first.path == "/v1/chat/completions"
     assert first.body == {
         "model": "scripted", "messages": QUESTION.messages, "stream": True, "max_completion_tokens": 16_000,
+        "stream_options": {"include_usage": True},
         "tools": [tool], "parallel_tool_calls": False,
     }  # fmt: skip
     assert second.body["response_format"] == {"type": "json_object"}

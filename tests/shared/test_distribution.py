@@ -32,6 +32,7 @@ OF_USERS = (events, exports, follow_secrets, imports, inboxes, shared_items, use
 # What names nobody, or somebody by another key, and what a distributed database would do about it.
 EVERYWHERE = {
     users.get: "the lookup is another key: a reference table from it to the id",
+    users.delete_any: "the lookup, too",
     shared_items.create: "counts an author's items, up to the quota: a counter in the user's row",
     exports.read: "an author's shared items, once in an account's life",
     users.count_unused: "the cleanup",

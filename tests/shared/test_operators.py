@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import flask
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import jwt
 from google.auth.crypt import RSASigner
 
-from shared import operators
+from shared import operators, wrong_tries
 from shared.errors import InvalidSetting, NotOperator, ProviderUnavailable
 from shared.settings.environment import environment_settings
 from shared.settings.operation import operator_settings
@@ -104,6 +105,16 @@ def test_any_other_token_is_not(api, google, changes):
 def test_a_token_that_somebody_else_signed_is_not(api):
     with pytest.raises(NotOperator):
         operators.authorize(f"Bearer {Google().token()}")
+
+
+def test_an_identity_is_no_wrong_try_of_a_token(api, google, monkeypatch):
+    monkeypatch.setenv("OPERATOR_TOKEN", "the operators'")
+    with flask.Flask(__name__).test_request_context(environ_base={"REMOTE_ADDR": "192.0.2.9"}):
+        for _ in range(wrong_tries.MOST_OF_ADDRESS + 1):
+            operators.authorize(f"Bearer {google.token()}")
+        operators.authorize("Bearer the operators'")
+        with pytest.raises(NotOperator):
+            operators.authorize("Bearer another")
 
 
 @pytest.mark.parametrize("token", ["a.b.c", "..", "e30.e30.e30"])

@@ -32,6 +32,7 @@ from shared.data import (
     imports,
     inboxes,
     metric_buckets,
+    overviews,
     quotas,
     rate_limits,
     readiness,
@@ -134,6 +135,13 @@ CALLS: dict[Any, list[dict[str, Any]]] = {
             "batches": [(member, json.dumps(rows)) for member, rows in BATCHES.items()],
         }
     ],
+    readiness.versions: [{}],
+    overviews.get_accounts: [{"most_pages": pages} for pages in (2000, 5)],
+    overviews.list_tables: [{}],
+    overviews.list_largest: [{"most_pages": pages, "limit": 10} for pages in (2000, 5)],
+    backups.list_names: [{"limit": 100}],
+    cleanup_runs.list_newest: [{"limit": 10}],
+    users.delete_any: [{"lookup": "l3"}],
     users.delete: [MINE],
 }
 
