@@ -33,8 +33,8 @@ test-fast: $(READY) ## Run what one runs at each save: data, edge and families, 
 test-model: $(READY) $(SIGNALR_READY) $(MODEL_READY) ## Play the planner with a real model (MODEL_FILE, or a toy) at llama.cpp's server: up to an hour, 220 MB of its own
 	@MODEL_ROUNDS=all $(BIN)/python -m pytest tests/functions/test_real_model.py $(ARGS)
 
-test-machine: $(READY) ## Type docs/self-hosting.md on an empty Debian with systemd: a minute or more, root, mmdebstrap, systemd-container
-	@MACHINE=true $(BIN)/python -m pytest tests/installation/test_machine.py $(ARGS)
+test-machine: $(READY) ## Type docs/self-hosting.md on an empty Debian with systemd, and build and run the image: minutes, root, mmdebstrap, systemd-container, podman, buildah
+	@MACHINE=true $(BIN)/python -m pytest tests/installation/test_machine.py tests/installation/test_image.py $(ARGS)
 
 mutants: $(READY) $(SIGNALR_READY) ## Break lines one at a time in a copy, and report which no test notices (half an hour); ARGS=words
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -94,7 +94,7 @@ def _demo(machine: Machine, _options: argparse.Namespace) -> None:
 
 def command_line() -> argparse.ArgumentParser:
     """Return what understands the command line."""
-    parser = argparse.ArgumentParser(prog="liftlog", description=__doc__)
+    parser = argparse.ArgumentParser(prog=os.environ.get("PROGRAM", "liftlog"), description=__doc__)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--dry-run", action="store_true", help="show each step, and do none")
     shared.add_argument(

@@ -36,6 +36,8 @@ LOG_PART = 32  # of the disk, at most
 LONGEST_SOCKET_PATH = 107  # bytes, of Linux's sun_path without its NUL; other systems have a little less
 START_SECONDS = 60.0
 STOP_SECONDS = 3.0
+ORPHAN_SECONDS = 10.0
+_ORPHANS = "pre-existing shared memory block"
 _POLL_SECONDS = 0.05
 _PLAIN_PATH = re.compile(r"[\w./-]+", re.ASCII)  # in a URL and in PostgreSQL's list of socket folders
 
@@ -117,16 +119,26 @@ class EmbeddedPostgres:
         self._end_leftover()
         self._account.own(self._cluster)
         self._make_sockets_folder()
-        (self._sockets / f"{SOCKET_NAME}.lock").unlink(
-            missing_ok=True
-        )  # names a dead server, as we hold the data folder
+        (self._sockets / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)  # of a dead server: we hold the data folder
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while not self._starts():
+            if time.monotonic() > deadline or not self._meets_orphans():
+                raise PostgresFailed(self._end_of_log())
+            time.sleep(_POLL_SECONDS)
+
+    def _starts(self) -> bool:
+        """Start the server on files that are ready for it, and tell whether it answers."""
         with self._log_path.open("ab") as log:
             wal = (f"max_wal_size={self.log_mib}MB", f"min_wal_size={min(self.log_mib, MIN_LOG_MIB)}MB")
             settings = [word for setting in (*self._settings, *wal) for word in ("-c", setting)]
             self._process = self._spawn(
                 "postgres", "-D", str(self._cluster), "-k", str(self._sockets), *settings, log=log
             )
-        self._wait_until_ready()
+        return self._is_ready_in_time()
+
+    def _meets_orphans(self) -> bool:
+        """Tell whether it does not start for processes of a killed server, which end when they notice."""
+        return not self.is_running() and _ORPHANS in "".join(self._end_of_log().splitlines()[-2:])
 
     def is_running(self) -> bool:
         """Tell whether the server that was started has not died since."""
@@ -217,7 +229,7 @@ class EmbeddedPostgres:
             raise PostgresFailed(f"{self._sockets} belongs to somebody else; choose a shorter DATA_DIR")
         self._account.own(self._sockets)
 
-    def _wait_until_ready(self) -> None:
+    def _is_ready_in_time(self) -> bool:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.is_running():
             try:
@@ -230,8 +242,8 @@ class EmbeddedPostgres:
                     connection.run(f"CREATE DATABASE {DATABASE}", {})
             finally:
                 connection.close()
-            return
-        raise PostgresFailed(self._end_of_log())
+            return True
+        return False
 
     def _spawn(self, program: str, *arguments: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
         try:

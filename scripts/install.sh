@@ -16,4 +16,4 @@ if ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
   echo "Error: $("$PYTHON" --version) is too old, 3.11 is needed (Debian 12). Name another one: PYTHON=python3.12 $0 …" >&2
   exit 1
 fi
-PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1 exec "$PYTHON" -P -m installation "$@"
+PROGRAM=scripts/install.sh PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1 exec "$PYTHON" -P -m installation "$@"

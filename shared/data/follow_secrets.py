@@ -35,8 +35,8 @@ def put(db: Database, credentials: Credentials, secret: str) -> None:
         SELECT author.id IS NOT NULL,
                coalesce(verifier = :verifier, hashed_password = :legacy_hash),
                CASE WHEN verifier IS NULL THEN salt END,
-               has_room
-        FROM quota, users LEFT JOIN author ON author.id = users.id
+               (SELECT has_room FROM quota)
+        FROM users LEFT JOIN author ON author.id = users.id
         WHERE users.id = :user_id
         """,
         credentials,

@@ -15,10 +15,16 @@ import psutil
 from tests.installation.installations import ROOT
 from tests.waiting import wait_for
 
+SUITE = os.environ.get("MACHINE_SUITE", "bookworm")
 PACKAGES = "systemd,systemd-sysv,dbus,ca-certificates,procps,iproute2"
 HOSTS = "127.0.0.1 localhost liftlog.example.com\n::1 localhost\n"
 REPOSITORY = "/repository"
 BOOT_SECONDS = 60.0
+
+
+def binds() -> list[str]:
+    """Return the folders and files of MACHINE_BINDS."""
+    return os.environ.get("MACHINE_BINDS", "").split()
 
 
 class Debian:
@@ -26,17 +32,16 @@ class Debian:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "machine"
-        suite = os.environ.get("MACHINE_SUITE", "bookworm")
         subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", suite, self._folder], check=True
+            ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, self._folder], check=True
         )
         (self._folder / "etc" / "hosts").write_text(HOSTS)
 
     def __enter__(self) -> "Debian":
-        binds = [REPOSITORY_BIND, *os.environ.get("MACHINE_BINDS", "").split()]
+        seen = [REPOSITORY_BIND, *binds()]
         self._process = subprocess.Popen(
             ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={self._folder}", "--boot",
-             "--console=pipe", *(f"--bind-ro={bind}" for bind in binds)],
+             "--console=pipe", *(f"--bind-ro={place}" for place in seen)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         wait_for(lambda: self.run("systemctl is-system-running --wait").stdout.strip() in {"running", "degraded"})

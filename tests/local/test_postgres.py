@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from local.accounts import account_for
@@ -88,6 +90,21 @@ def test_a_number_that_belongs_to_another_program_by_now_is_no_obstacle(postgres
 def test_an_interrupted_pid_file_is_no_obstacle(postgres, data_dir, content):
     (data_dir / "postgres" / "postmaster.pid").write_text(content)
     postgres.start()
+    assert answers(postgres)
+
+
+def test_processes_that_outlive_a_killed_server_for_a_moment_are_waited_for(postgres):
+    """They notice its end by themselves, and hold its shared memory until then."""
+    postgres.start()
+    assert postgres._process is not None
+    orphans = psutil.Process(postgres._process.pid).children()
+    orphans[0].suspend()
+    postgres._process.kill()
+    postgres._process.wait()
+    resumed = threading.Timer(0.7, orphans[0].resume)
+    resumed.start()
+    postgres.start()
+    assert resumed.finished.is_set()
     assert answers(postgres)
 
 
