@@ -58,17 +58,11 @@ def url(image):
     told = {"PORT": port, "HOST": "127.0.0.1", "PUBLIC_URL": "https://liftlog.example.com", "OPERATOR_TOKEN": TOKEN}
     variables = [f"--env={name}={value}" for name, value in told.items()]
     data = SERVER["volumes"][0].replace("data:", f"{CONTAINER}:")
-    run(
-        "podman",
-        "run",
-        "--detach",
-        "--network=host",
-        f"--name={CONTAINER}",
-        f"--volume={data}",
-        *limits,
-        *variables,
-        image,
-    )
+    # no more files and processes than the service has: some sandboxes let nobody raise the usual limits
+    limits += ["--ulimit=nofile=16384:16384", f"--ulimit=nproc={SERVER['pids_limit']}:{SERVER['pids_limit']}"]
+    runtime = ["--runtime=runc"] if shutil.which("runc") else []  # crun knows no hybrid control groups
+    start = ("podman", *runtime, "run", "--detach", "--network=host", f"--name={CONTAINER}", f"--volume={data}")
+    run(*start, *limits, *variables, image)
     address = f"http://127.0.0.1:{port}"
     yield address
     run("podman", "rm", "--force", "--volumes", CONTAINER)
