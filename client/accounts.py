@@ -94,7 +94,7 @@ def _reason(answer: requests.Response) -> str:
     try:
         problem = answer.json()
         faults = [f"{fault['field']} {fault['message']}" for fault in problem.get("errors", [])]
-        return "; ".join([problem["title"], *faults])
+        return f"{problem['title']} {'; '.join(faults)}".rstrip()
     except (ValueError, KeyError, TypeError, AttributeError):
         return "no word of ours"
 

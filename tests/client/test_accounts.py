@@ -124,7 +124,7 @@ def test_a_refusal_says_what_is_wrong_and_leaves_the_file(old, tmp_path):
     before = file.read_bytes()
     taken = make("import-account", old, ada, file)
     assert (taken.returncode, taken.stderr) == (
-        1, "make import-account: 409: That is somebody's here already.; account.id is taken\n",
+        1, "make import-account: 409: That is somebody's here already. account.id is taken\n",
     )  # fmt: skip
     ada._password = str(uuid4())
     wrong = make("export-account", old, ada, file)
