@@ -24,6 +24,8 @@ from shared.errors import DatabaseUnavailable, InvalidSetting
 MAINTENANCE = "postgres"  # the database in which others are made and renamed
 ADMIN_WAIT_SECONDS = 5.0
 
+NAME = "liftlog-%Y%m%dT%H%M%SZ.dump"  # of a moment, UTC
+
 
 class BackupFailed(Exception):
     """The backup or the restore did not happen; the message says why. Nothing was changed."""
@@ -153,7 +155,7 @@ def _with_name(url: str, name: str) -> str:
 
 def new_name() -> str:
     """Return what a backup that is made now is called; later ones sort behind it."""
-    return f"liftlog-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.dump"
+    return f"{datetime.now(UTC):{NAME}}"
 
 
 def _step(text: str) -> None:

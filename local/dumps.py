@@ -11,14 +11,12 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local.backups import BackupFailed, back_up
+from local.backups import NAME, BackupFailed, back_up, new_name
 from local.databases import running_database
 from local.postgres import PostgresFailed
 from local.settings import LocalSettings, local_settings
 from shared.errors import DatabaseUnavailable, InvalidSetting
 
-_FOLDER = "dumps"
-_NAME = "liftlog-%Y%m%dT%H%M%SZ.dump"
 _RESERVE_BYTES = 512 * 2**20  # stays free for the database
 _WHOLE_DAYS = 2  # of these every dump stays: the one from before an upgrade is not the newest of its day
 
@@ -39,10 +37,10 @@ def dump(settings: LocalSettings) -> Path:
 
     Nothing is removed where nothing could be written.
     """
-    folder = settings.data_dir / _FOLDER
+    folder = settings.dumps_folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _refuse_small_disk(folder)
-    file = folder / f"{datetime.now(UTC):{_NAME}}"
+    file = folder / new_name()
     with ExitStack() as started:
         back_up(running_database(settings, started), file)
     for old in superfluous(list(folder.iterdir()), settings.dumps_keep):
@@ -80,7 +78,7 @@ def _refuse_small_disk(folder: Path) -> None:
 
 def _is_dump(file: Path) -> bool:
     try:
-        datetime.strptime(file.name, _NAME).replace(tzinfo=UTC)
+        datetime.strptime(file.name, NAME).replace(tzinfo=UTC)
     except ValueError:
         return False
     return True

@@ -72,7 +72,7 @@ def _disk(settings: LocalSettings, postgres: EmbeddedPostgres | None) -> dict[st
 
 def _backups(settings: LocalSettings) -> dict[str, str]:
     """Return where backups of phones are kept, which nobody stores before there is a key, and those of the database."""
-    of_database = os.environ.get("DATABASE_DUMP_FOLDER") or str(settings.data_dir / "dumps")
+    of_database = os.environ.get("DATABASE_DUMP_FOLDER") or str(settings.dumps_folder)
     of_phones = os.environ.get("BACKUP_STORE") or (settings.data_dir / "phone-backups").as_uri()
     return {"BACKUP_STORE": of_phones, "DATABASE_DUMP_FOLDER": of_database}
 

@@ -29,6 +29,11 @@ class LocalSettings:
     rate_limit_database_url: str | None
     dumps_keep: int
 
+    @property
+    def dumps_folder(self) -> Path:
+        """Where dumps of the database lie: those of the night, and those that /admin asks for."""
+        return self.data_dir / "dumps"
+
 
 def local_settings() -> LocalSettings:
     """Read the settings from the environment. Raises InvalidSetting."""

@@ -258,8 +258,9 @@ def _moment(text: str | None) -> str:
 
 def _bytes(number: int) -> str:
     """Return a number of bytes in the unit in which it has up to four digits."""
+    size = float(number)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if number < 10_000:
-            return f"{number:,.0f} {unit}"
-        number /= _KIB  # type: ignore[assignment]
-    return f"{number:,.0f} TiB"
+        if size < 10_000:
+            return f"{size:,.0f} {unit}"
+        size /= _KIB
+    return f"{size:,.0f} TiB"
